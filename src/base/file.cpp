@@ -1,0 +1,111 @@
+#include "base/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace lethe {
+
+namespace {
+
+// Opens a regular file without ever waiting: a FIFO put in its place must not block a daemon.
+Result<Fd> open_regular(int directory, const std::filesystem::path& path) {
+    Fd fd = TRY(open_file(directory, path, O_RDONLY | O_NONBLOCK));
+    struct stat status{};
+    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
+    if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "{}: not a regular file", path.native());
+    return fd;
+}
+
+// Reads until the end or until `buffer` is full; returns the number of octets.
+Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std::filesystem::path& path) {
+    std::size_t length = 0;
+    while (length < buffer.size()) {
+        const ssize_t count = read(fd, buffer.data() + length, buffer.size() - length);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, path.native());
+        if (count == 0) break;
+        length += static_cast<std::size_t>(count);
+    }
+    return length;
+}
+
+Error too_large(const std::filesystem::path& path, std::size_t limit_octets) {
+    return {ErrorKind::corrupt, std::format("{}: larger than the {} octets that are allowed", path.native(), limit_octets)};
+}
+
+}  // namespace
+
+Fd::~Fd() {
+    if (fd_ >= 0) close(fd_);
+}
+
+Result<Fd> open_file(int directory, const std::filesystem::path& path, int flags, mode_t mode) {
+    const int fd = openat(directory, path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0 && errno == ELOOP) return fail(ErrorKind::corrupt, "{}: a symbolic link where a file is expected", path.native());
+    if (fd < 0) return fail_errno(errno, path.native());
+    return Fd(fd);
+}
+
+Result<Octets> read_file(int directory, const std::filesystem::path& path, std::size_t limit_octets) {
+    const Fd fd = TRY(open_regular(directory, path));
+    Octets octets;
+    for (;;) {
+        const std::size_t before = octets.size();
+        octets.resize(std::min(limit_octets + 1, std::max<std::size_t>(4096, 2 * before)));
+        const std::size_t count = TRY(read_up_to(fd.get(), std::span(octets).subspan(before), path));
+        const bool at_end = before + count < octets.size();
+        octets.resize(before + count);
+        if (octets.size() > limit_octets) return std::unexpected(too_large(path, limit_octets));
+        if (at_end) return octets;
+    }
+}
+
+Result<Octets> read_file(const std::filesystem::path& path, std::size_t limit_octets) { return read_file(AT_FDCWD, path, limit_octets); }
+
+Result<Secret> read_secret_file(int directory, const std::filesystem::path& path, std::size_t limit_octets) {
+    const Fd fd = TRY(open_regular(directory, path));
+    struct stat status{};
+    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (size > limit_octets) return std::unexpected(too_large(path, limit_octets));
+    Secret secret(size + 1);  // one more, to see that the file did not grow
+    const std::size_t count = TRY(read_up_to(fd.get(), secret.expose_mutable(), path));
+    if (count != size) return fail(ErrorKind::io, "{}: changed while it was read", path.native());
+    return secret.prefix(size);
+}
+
+Result<void> write_all(int fd, OctetView octets) {
+    while (!octets.empty()) {
+        const ssize_t count = write(fd, octets.data(), octets.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, "write");
+        octets = octets.subspan(static_cast<std::size_t>(count));
+    }
+    return {};
+}
+
+Result<void> write_new_file(int directory, const std::filesystem::path& path, OctetView octets, mode_t mode) {
+    const Fd fd = TRY(open_file(directory, path, O_WRONLY | O_CREAT | O_EXCL, mode));
+    const auto discard = [&](Error error) {
+        unlinkat(directory, path.c_str(), 0);
+        return in_context(std::move(error), path.native());
+    };
+    if (auto written = write_all(fd.get(), octets); !written) return discard(written.error());
+    if (fsync(fd.get()) != 0) return discard(fail_errno(errno, "fsync").error());
+    return {};
+}
+
+Result<void> replace_file(const std::filesystem::path& path, OctetView octets, mode_t mode) {
+    const Fd directory = TRY(open_file(AT_FDCWD, path.parent_path(), O_RDONLY | O_DIRECTORY));
+    const std::filesystem::path temporary = path.filename().native() + ".new";
+    unlinkat(directory.get(), temporary.c_str(), 0);  // left by a process that died
+    TRY(write_new_file(directory.get(), temporary, octets, mode));
+    if (renameat(directory.get(), temporary.c_str(), directory.get(), path.filename().c_str()) != 0) return fail_errno(errno, path.native());
+    if (fsync(directory.get()) != 0) return fail_errno(errno, path.parent_path().native());
+    return {};
+}
+
+}  // namespace lethe

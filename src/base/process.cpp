@@ -1,0 +1,126 @@
+#include "base/process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/file.hpp"
+
+namespace lethe {
+
+namespace {
+
+constexpr std::size_t output_limit_octets = 1 << 20;
+
+struct Pipe {
+    Fd read_end;
+    Fd write_end;
+};
+
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+    return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+// Owns the child until it is reaped: kills it when the caller leaves early.
+class Child {
+public:
+    explicit Child(pid_t pid) : pid_(pid) {}
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+    ~Child() {
+        if (pid_ < 0) return;
+        kill(pid_, SIGKILL);
+        wait();
+    }
+    int wait() {
+        int status = 0;
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+        pid_ = -1;
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    }
+
+private:
+    pid_t pid_;
+};
+
+Result<pid_t> spawn(const Command& command, int standard_input, int standard_output, int standard_error) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, standard_input, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, standard_output, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, standard_error, STDERR_FILENO);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigemptyset(&none);  // a daemon blocks signals for its event loop; the program must not inherit that
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    pid_t pid = -1;
+    const int status = posix_spawn(&pid, command.arguments.front().c_str(), &actions, &attributes, pointers_to(command.arguments).data(),
+                                   pointers_to(command.environment).data());
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (status != 0) return fail_errno(status, std::format("cannot start {}", command.arguments.front()));
+    return pid;
+}
+
+}  // namespace
+
+Result<Outcome> run(const Command& command) {
+    if (command.arguments.empty()) return fail(ErrorKind::invalid_argument, "no program to run");
+    Pipe input = TRY(make_pipe());
+    Pipe output = TRY(make_pipe());
+    Pipe errors = TRY(make_pipe());
+    Child child(TRY(spawn(command, input.read_end.get(), output.write_end.get(), errors.write_end.get())));
+    input.read_end = Fd();
+    output.write_end = Fd();
+    errors.write_end = Fd();
+
+    // Small enough for the pipe's buffer, or the program reads it as it goes; one that never reads meets the time limit.
+    fcntl(input.write_end.get(), F_SETFL, O_NONBLOCK);
+    std::string_view unwritten = command.standard_input;
+    if (unwritten.empty()) input.write_end = Fd();
+
+    Outcome outcome{};
+    std::array<std::pair<Fd*, std::string*>, 2> streams{{{&output.read_end, &outcome.standard_output}, {&errors.read_end, &outcome.standard_error}}};
+    const auto deadline = std::chrono::steady_clock::now() + command.limit;
+    while (*streams[0].first || *streams[1].first) {
+        std::array<pollfd, 3> polled{{{streams[0].first->get(), POLLIN, 0}, {streams[1].first->get(), POLLIN, 0}, {input.write_end.get(), POLLOUT, 0}}};
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        if (left.count() <= 0) return fail(ErrorKind::io, "{} did not end within {} s and was stopped", command.arguments.front(), command.limit.count());
+        if (poll(polled.data(), polled.size(), static_cast<int>(left.count())) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+        for (std::size_t i = 0; i < streams.size(); ++i) {
+            if (polled[i].revents == 0) continue;
+            std::array<char, 4096> buffer;
+            const ssize_t count = read(streams[i].first->get(), buffer.data(), buffer.size());
+            if (count < 0 && errno == EINTR) continue;
+            if (count <= 0) *streams[i].first = Fd();
+            else if (streams[i].second->size() < output_limit_octets) streams[i].second->append(buffer.data(), static_cast<std::size_t>(count));
+        }
+        if (polled[2].revents != 0) {
+            const ssize_t count = write(input.write_end.get(), unwritten.data(), unwritten.size());
+            if (count > 0) unwritten.remove_prefix(static_cast<std::size_t>(count));
+            if ((count < 0 && errno != EAGAIN && errno != EINTR) || unwritten.empty()) input.write_end = Fd();
+        }
+    }
+    outcome.exit_status = child.wait();
+    return outcome;
+}
+
+}  // namespace lethe

@@ -1,0 +1,1 @@
+#include "pcrlock/policy_file.hpp"

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "tpm/tpm.hpp"
+#include "vault/store.hpp"
+
+namespace lethe {
+
+/// The parts of systemd-pcrlock's policy file (/var/lib/systemd/pcrlock.json) that Lethe uses. Source: systemd 257, pcrlock.c.
+struct PolicyFile {
+    PcrPolicy policy;
+    std::uint32_t nv_handle;
+    std::string json;  ///< the file as it is, to be put back at the next boot
+};
+
+/// @error corrupt  not JSON, another bank than SHA-256, a field missing or of the wrong type or size, more than 64 KiB.
+Result<PolicyFile> parse_policy_file(std::string_view json);
+
+/// The policy files in the store's two slots, newest first. Slots that do not parse are left out.
+/// @error not_found  no slot holds one.
+/// @error io
+Result<std::vector<PolicyFile>> read_policy_files(const Store& store);
+
+/// Of these, the one whose digest is what the NV index holds.
+/// @error rollback   none is: an older policy has been put back, or the newer one is lost.
+/// @error not_found  the index is not defined.
+Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files);
+
+}  // namespace lethe

@@ -1,0 +1,1 @@
+#include "tor/key_set.hpp"

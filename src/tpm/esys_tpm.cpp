@@ -1,0 +1,1 @@
+#include "tpm/esys_tpm.hpp"

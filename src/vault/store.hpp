@@ -1,0 +1,55 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+
+#include "base/file.hpp"
+#include "vault/object.hpp"
+
+namespace lethe {
+
+/// The directory that holds two slots, NAME.a and NAME.b, of each object. Works on FAT: relies on no rename.
+///
+/// A write goes to the slot that is not the newest, is synced and read back; whenever power goes, the newest or the one before it is there.
+class Store {
+public:
+    /// @error not_found  no such directory: the store's file system is not mounted.
+    static Result<Store> open(const std::filesystem::path& directory);
+
+    /// The ids of `kind` with at least one slot file, in order of name.
+    Result<std::vector<ObjectId>> list(ObjectKind kind) const;
+
+    /// Whether a slot file of the object exists, readable or not.
+    Result<bool> exists(const ObjectId& id) const;
+
+    /// Reads an encrypted object: the newest slot that authenticates.
+    /// @error not_found  neither slot exists.
+    /// @error corrupt    a slot exists, and none authenticates.
+    Result<ObjectVersion> read(const Secret& key, const ObjectId& id) const;
+
+    /// Writes the next generation of an encrypted object and returns its number.
+    Result<std::uint64_t> write(const Secret& key, const ObjectId& id, const Secret& payload);
+
+    /// The same for a public object (vault, policy). `read_framed` gives every slot that is whole, newest first.
+    Result<std::vector<ObjectVersion>> read_framed(const ObjectId& id) const;
+    Result<std::uint64_t> write_framed(const ObjectId& id, OctetView payload);
+
+    /// Overwrites both slots with zeros, syncs, and removes them. Nothing to do when there are none.
+    Result<void> erase(const ObjectId& id);
+
+private:
+    using Opener = std::function<Result<ObjectVersion>(OctetView)>;
+    using Maker = std::function<Octets(std::uint64_t generation)>;
+    struct Slot;
+
+    Store(Fd directory, std::filesystem::path path) : directory_(std::move(directory)), path_(std::move(path)) {}
+    Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
+    Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make);
+    Result<void> write_slot(const std::string& file, OctetView octets);
+
+    Fd directory_;
+    std::filesystem::path path_;
+};
+
+}  // namespace lethe

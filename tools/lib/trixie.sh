@@ -1,0 +1,82 @@
+# Sourced by the tools: gives each of them a Debian 13 (trixie) system to work in.
+#
+#   trixie_prepare           installs what is missing; says what it does
+#   trixie_run COMMAND ...   runs a command there; the checkout and the cache have the same paths inside
+#
+# On trixie that system is the machine itself. Elsewhere it is a root made by mmdebstrap in the user's cache folder, entered by chroot
+# in a mount namespace of its own, so that nothing stays mounted when the command ends.
+
+LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
+trixie_root=$LETHE_CACHE/trixie
+trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+on_trixie() { [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = trixie ]; }
+
+trixie_prepare() {
+    [ "$(id -u)" = 0 ] || die "run this as root: it installs packages and enters a Debian 13 root"
+    [ "$(uname -m)" = x86_64 ] || die "only x86_64 machines are supported"
+    mkdir -p "$LETHE_CACHE"
+    exec {trixie_lock}>"$LETHE_CACHE/lock"
+    flock "$trixie_lock"
+    if on_trixie; then trixie_prepare_host; else trixie_prepare_root; fi
+    exec {trixie_lock}>&-
+}
+
+trixie_prepare_host() {
+    local missing
+    missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $trixie_packages 2>&1 | awk '$2 != "installed"' || true)
+    [ -z "$missing" ] && return
+    say "installing the build and test packages with apt-get"
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $trixie_packages
+}
+
+trixie_prepare_root() {
+    [ "$(cat "$trixie_root/.packages" 2>/dev/null)" = "$trixie_packages" ] && return
+    if ! command -v mmdebstrap >/dev/null || ! command -v git >/dev/null; then
+        say "installing mmdebstrap with apt-get"
+        apt-get update -q
+        DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap git
+    fi
+    if [ ! -e "$trixie_root/.packages" ]; then
+        say "making a Debian 13 (trixie) build root in $trixie_root (once; some minutes)"
+        rm -rf --one-file-system "$trixie_root"
+        mmdebstrap --quiet --variant=minbase --aptopt='APT::Install-Recommends "false"' \
+            --include="$(echo $trixie_packages | tr ' ' ,)" trixie "$trixie_root" <<'SOURCES'
+deb http://deb.debian.org/debian trixie main
+deb http://deb.debian.org/debian trixie-updates main
+deb http://deb.debian.org/debian-security trixie-security main
+SOURCES
+    else
+        say "bringing the build root up to the package list"
+        trixie_run sh -c "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $trixie_packages"
+    fi
+    echo "$trixie_packages" >"$trixie_root/.packages"
+}
+
+trixie_run() {
+    if on_trixie; then "$@"; return; fi
+    local checkout=$PWD top
+    top=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
+    unshare --mount --propagation slave bash -euc '
+        root=$1 top=$2 cache=$3 cwd=$4; shift 4
+        mount --bind "$root" "$root"                     # mkosi wants its root to be a mount point
+        mount -t proc proc "$root/proc"
+        mount --rbind /sys "$root/sys"
+        mount --rbind /dev "$root/dev"
+        mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+        mount -t tmpfs -o mode=755 run "$root/run"
+        mkdir -p "$root$top" "$root$cache"
+        mount --bind "$top" "$root$top"
+        mount --bind "$cache" "$root$cache"
+        if [ -d "$top/../shared/vectors" ]; then         # conformance data, beside the checkout when it is there
+            shared=$(realpath "$top/../shared")
+            mkdir -p "$root$shared"; mount --bind -o ro "$shared" "$root$shared"
+        fi
+        cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+        exec chroot "$root" /usr/bin/env -C "$cwd" HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"
+    ' trixie_run "$trixie_root" "$top" "$LETHE_CACHE" "$checkout" "$@"
+}
