@@ -103,7 +103,8 @@ Result<void> replace_file(const std::filesystem::path& path, OctetView octets, m
     const std::filesystem::path temporary = path.filename().native() + ".new";
     unlinkat(directory.get(), temporary.c_str(), 0);  // left by a process that died
     TRY(write_new_file(directory.get(), temporary, octets, mode));
-    if (renameat(directory.get(), temporary.c_str(), directory.get(), path.filename().c_str()) != 0) return fail_errno(errno, path.native());
+    if (renameat(directory.get(), temporary.c_str(), directory.get(), path.filename().c_str()) != 0)
+        return fail_errno(errno, path.native());
     if (fsync(directory.get()) != 0) return fail_errno(errno, path.parent_path().native());
     return {};
 }

@@ -9,7 +9,8 @@ namespace {
 template <class Integer>
 Result<Integer> big_endian(OctetReader& reader) {
     Integer value = 0;
-    for (std::uint8_t octet : TRY(reader.take(sizeof(Integer)))) value = static_cast<Integer>((static_cast<std::uint64_t>(value) << 8) | octet);
+    for (std::uint8_t octet : TRY(reader.take(sizeof(Integer))))
+        value = static_cast<Integer>((static_cast<std::uint64_t>(value) << 8) | octet);
     return value;
 }
 
@@ -56,7 +57,8 @@ Result<Octets> from_base64(std::string_view text) {
     Octets octets(text.size() / 4 * 3 + 3);
     std::size_t length = 0;
     const char* end = nullptr;
-    if (sodium_base642bin(octets.data(), octets.size(), text.data(), text.size(), nullptr, &length, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+    if (sodium_base642bin(octets.data(), octets.size(), text.data(), text.size(), nullptr, &length, &end, sodium_base64_VARIANT_ORIGINAL) !=
+            0 ||
         end != text.data() + text.size())
         return fail(ErrorKind::corrupt, "not padded base64");
     octets.resize(length);

@@ -4,14 +4,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "base/file.hpp"
+
+extern "C" {        // glibc 2.41 declares it without C linkage
+#include <sys/pidfd.h>
+}
 
 namespace lethe {
 
@@ -37,6 +41,11 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
     return pointers;
 }
 
+int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    return static_cast<int>(std::max<long long>(left, 0));
+}
+
 // Owns the child until it is reaped: kills it when the caller leaves early.
 class Child {
 public:
@@ -48,9 +57,20 @@ public:
         kill(pid_, SIGKILL);
         wait();
     }
+    /// Whether it ends before the deadline: one that closed its output may still run.
+    Result<bool> ends_before(std::chrono::steady_clock::time_point deadline) {
+        const Fd pid_fd(pidfd_open(pid_, 0));
+        if (!pid_fd) return fail_errno(errno, "pidfd_open");
+        pollfd polled{pid_fd.get(), POLLIN, 0};
+        int count;
+        do count = poll(&polled, 1, milliseconds_until(deadline));
+        while (count < 0 && errno == EINTR);
+        return count == 1;
+    }
     int wait() {
         int status = 0;
-        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
         pid_ = -1;
         return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     }
@@ -80,6 +100,10 @@ Result<pid_t> spawn(const Command& command, int standard_input, int standard_out
     return pid;
 }
 
+std::unexpected<Error> did_not_end(const Command& command) {
+    return fail(ErrorKind::io, "{} did not end within {} s and was stopped", command.arguments.front(), command.limit.count());
+}
+
 }  // namespace
 
 Result<Outcome> run(const Command& command) {
@@ -98,20 +122,24 @@ Result<Outcome> run(const Command& command) {
     if (unwritten.empty()) input.write_end = Fd();
 
     Outcome outcome{};
-    std::array<std::pair<Fd*, std::string*>, 2> streams{{{&output.read_end, &outcome.standard_output}, {&errors.read_end, &outcome.standard_error}}};
+    std::array<std::pair<Fd*, std::string*>, 2> streams{
+        {{&output.read_end, &outcome.standard_output}, {&errors.read_end, &outcome.standard_error}}};
     const auto deadline = std::chrono::steady_clock::now() + command.limit;
     while (*streams[0].first || *streams[1].first) {
-        std::array<pollfd, 3> polled{{{streams[0].first->get(), POLLIN, 0}, {streams[1].first->get(), POLLIN, 0}, {input.write_end.get(), POLLOUT, 0}}};
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        if (left.count() <= 0) return fail(ErrorKind::io, "{} did not end within {} s and was stopped", command.arguments.front(), command.limit.count());
-        if (poll(polled.data(), polled.size(), static_cast<int>(left.count())) < 0 && errno != EINTR) return fail_errno(errno, "poll");
+        std::array<pollfd, 3> polled{
+            {{streams[0].first->get(), POLLIN, 0}, {streams[1].first->get(), POLLIN, 0}, {input.write_end.get(), POLLOUT, 0}}};
+        const int count = poll(polled.data(), polled.size(), milliseconds_until(deadline));
+        if (count == 0) return did_not_end(command);
+        if (count < 0 && errno != EINTR) return fail_errno(errno, "poll");
+        if (count < 0) continue;
         for (std::size_t i = 0; i < streams.size(); ++i) {
             if (polled[i].revents == 0) continue;
             std::array<char, 4096> buffer;
             const ssize_t count = read(streams[i].first->get(), buffer.data(), buffer.size());
             if (count < 0 && errno == EINTR) continue;
             if (count <= 0) *streams[i].first = Fd();
-            else if (streams[i].second->size() < output_limit_octets) streams[i].second->append(buffer.data(), static_cast<std::size_t>(count));
+            else if (streams[i].second->size() < output_limit_octets)
+                streams[i].second->append(buffer.data(), static_cast<std::size_t>(count));
         }
         if (polled[2].revents != 0) {
             const ssize_t count = write(input.write_end.get(), unwritten.data(), unwritten.size());
@@ -119,6 +147,7 @@ Result<Outcome> run(const Command& command) {
             if ((count < 0 && errno != EAGAIN && errno != EINTR) || unwritten.empty()) input.write_end = Fd();
         }
     }
+    if (!TRY(child.ends_before(deadline))) return did_not_end(command);
     outcome.exit_status = child.wait();
     return outcome;
 }

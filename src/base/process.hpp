@@ -9,14 +9,14 @@
 namespace lethe {
 
 struct Command {
-    std::vector<std::string> arguments;    ///< the first is the program's absolute path
-    std::vector<std::string> environment;  ///< "NAME=value"; the whole environment, nothing is inherited
-    std::string standard_input;            ///< written to the program, then end of file
-    std::chrono::seconds limit{60};        ///< after that the program is killed
+    std::vector<std::string> arguments;      ///< the first is the program's absolute path
+    std::vector<std::string> environment{};  ///< "NAME=value"; the whole environment, nothing is inherited
+    std::string standard_input{};            ///< written to the program, then end of file
+    std::chrono::seconds limit{60};          ///< after that the program is killed
 };
 
 struct Outcome {
-    int exit_status;            ///< 128 + the signal's number when a signal ended it
+    int exit_status;  ///< 128 + the signal's number when a signal ended it
     std::string standard_output;
     std::string standard_error;
 };

@@ -5,7 +5,9 @@
 namespace lethe {
 
 std::unexpected<Error> fail_errno(int error_number, std::string_view what) {
-    const ErrorKind kind = error_number == ENOENT ? ErrorKind::not_found : error_number == EEXIST ? ErrorKind::already_exists : ErrorKind::io;
+    const ErrorKind kind = error_number == ENOENT   ? ErrorKind::not_found
+                           : error_number == EEXIST ? ErrorKind::already_exists
+                                                    : ErrorKind::io;
     return fail(kind, "{}: {}", what, std::generic_category().message(error_number));
 }
 

@@ -44,9 +44,9 @@ template <class... Args>
 }  // namespace lethe
 
 /// The value of a Result, or return its error from the enclosing function. A GNU statement expression, so that it reads as an expression.
-#define TRY(expression)                                                          \
-    ({                                                                           \
-        auto&& try_result = (expression);                                        \
+#define TRY(expression)                                                         \
+    ({                                                                          \
+        auto&& try_result = (expression);                                       \
         if (!try_result) return std::unexpected(std::move(try_result).error()); \
-        *std::move(try_result);                                                  \
+        *std::move(try_result);                                                 \
     })

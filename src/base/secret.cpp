@@ -51,8 +51,7 @@ Result<void> lock_down_process() {
     const rlimit no_core{0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno(errno, "cannot switch core dumps off");
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno(errno, "cannot make the process undumpable");
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-        return fail_errno(errno, "cannot lock memory (raise LimitMEMLOCK= of the unit)");
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return fail_errno(errno, "cannot lock memory (raise LimitMEMLOCK= of the unit)");
     return {};
 }
 

@@ -25,7 +25,7 @@ struct AdmittedPcr {
     std::vector<Digest> values;
     bool operator==(const AdmittedPcr&) const = default;
 };
-/// What systemd-pcrlock writes into its NV index, in the order of its JSON file, which is the order of evaluation.
+/// What systemd-pcrlock writes into its NV index, as its JSON file has it. Evaluated in ascending order of the PCRs (evaluation_order).
 using PcrPolicy = std::vector<AdmittedPcr>;
 
 /// A persistent object or NV index, pinned to its name: serialised by ESYS_TR. Another TPM, or another index at the same handle, is refused.
@@ -44,6 +44,8 @@ struct SealedObject {
 
 /// The persistent ECC storage root key.
 constexpr std::uint32_t storage_root_handle = 0x81000001;
+/// The NV index that holds the digest of the policy in force: in the owner's range, and always the same, so that enrolling twice is noticed.
+constexpr std::uint32_t policy_index_handle = 0x01800100;
 
 /// The verbs of a TPM 2.0 that Lethe uses. One caller at a time.
 ///

@@ -10,11 +10,11 @@ namespace lethe {
 
 /// What an object in the store is for. The values are part of the format: never renumber them.
 enum class ObjectKind : std::uint8_t {
-    vault = 1,     ///< the TPM object that holds the vault key; not encrypted
-    policy = 2,    ///< the pcrlock JSON; not encrypted
-    relays = 3,    ///< the relays that are meant to exist (vault/roster.hpp)
-    identity = 4,  ///< the keys of one relay and their manifest
-    enrolling = 5, ///< there from before the NV index is made until the vault is stored; empty, not encrypted
+    vault = 1,      ///< the TPM object that holds the vault key; not encrypted
+    policy = 2,     ///< the pcrlock JSON; not encrypted
+    relays = 3,     ///< the relays that are meant to exist (vault/roster.hpp)
+    identity = 4,   ///< the keys of one relay and their manifest
+    enrolling = 5,  ///< there from before the NV index is made until the vault is stored; empty, not encrypted
 };
 
 /// Names an object; `name` is empty for kinds of which there is one, else a relay's name.
@@ -35,7 +35,11 @@ Result<void> check_relay_name(std::string_view name);
 struct ObjectVersion {
     std::uint64_t generation;  ///< 1 for the first
     Secret payload;
+    bool other_slot_damaged = false;  ///< the other slot exists and is not whole; set by Store
 };
+
+/// No object holds more than this before compression, 16 MiB.
+constexpr std::size_t payload_limit_octets = 16 << 20;
 
 /// The octets of one slot: a fixed header, then the payload compressed (zstd) and encrypted (XChaCha20-Poly1305, the header as associated
 /// data). The layout is in docs/formats.md.

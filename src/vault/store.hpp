@@ -12,6 +12,8 @@ namespace lethe {
 /// The directory that holds two slots, NAME.a and NAME.b, of each object. Works on FAT: relies on no rename.
 ///
 /// A write goes to the slot that is not the newest, is synced and read back; whenever power goes, the newest or the one before it is there.
+/// Slots are written in place and never shrink, so that after the first two writes an object's clusters stay where they are: a FAT that is
+/// cut while chains are freed and allocated anew can end with two files on one chain.
 class Store {
 public:
     /// @error not_found  no such directory: the store's file system is not mounted.
@@ -29,6 +31,7 @@ public:
     Result<ObjectVersion> read(const Secret& key, const ObjectId& id) const;
 
     /// Writes the next generation of an encrypted object and returns its number.
+    /// @error corrupt  slots exist and none authenticates: what they held may still be recovered, so they are not overwritten.
     Result<std::uint64_t> write(const Secret& key, const ObjectId& id, const Secret& payload);
 
     /// The same for a public object (vault, policy). `read_framed` gives every slot that is whole, newest first.

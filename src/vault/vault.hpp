@@ -9,7 +9,8 @@ namespace lethe {
 class VaultKey {
 public:
     explicit VaultKey(Secret key) : key_(std::move(key)) {}
-    /// The 32-octet key of all objects of a kind: crypto_kdf, context "lethe-v1", the kind as subkey id. What a daemon keeps after the boot.
+    /// The 32-octet key of all objects of a kind: crypto_kdf, context "lethe-v1", the kind as subkey id. What a daemon keeps after the
+    /// boot.
     Secret kind_key(ObjectKind kind) const;
 
 private:
