@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 namespace lethe {
 
 namespace {
@@ -54,6 +56,9 @@ std::string to_base64(OctetView octets) { return base64(octets, sodium_base64_VA
 std::string to_base64_unpadded(OctetView octets) { return base64(octets, sodium_base64_VARIANT_ORIGINAL_NO_PADDING); }
 
 Result<Octets> from_base64(std::string_view text) {
+    // libsodium 1.0.18 takes every octet above 0x7f for a slash.
+    if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x7f; }))
+        return fail(ErrorKind::corrupt, "not padded base64");
     Octets octets(text.size() / 4 * 3 + 3);
     std::size_t length = 0;
     const char* end = nullptr;

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <string>
 
@@ -26,20 +25,25 @@ struct Fingerprints {
 using KeyFiles = std::map<std::string, Secret>;
 
 /// A key directory that has been parsed and found whole: every key loads, the pairs match, the certificate is signed by the master key.
+///
+/// Nothing in the files binds the RSA identity or the onion keys to the ed25519 identity: that the two identities belong together is what
+/// the manifest says, and swapped onion keys of two relays go unnoticed (clients fall back on the next descriptor).
 struct KeySet {
     KeyFiles files;
     Fingerprints fingerprints;
     std::int64_t signing_key_expires = 0;  ///< seconds since the epoch; the signing certificate's
 };
 
-/// Checks the files of one relay and computes its fingerprints.
+/// Checks the files of one relay and computes its fingerprints. An expired signing certificate is accepted: tor, which has the master key,
+/// makes a new one when it starts.
 ///
 /// @error invalid_argument  a file is missing that this form of relay needs, or one is there that does not belong.
 /// @error corrupt           a file does not parse, is damaged, or does not belong with the others; the message names the file.
 /// Source: tor 0.4.9, feature/relay/routerkeys.c and lib/crypt_ops/crypto_format.c.
 Result<KeySet> parse_key_files(KeyFiles files);
 
-/// Reads a key directory (opened O_DIRECTORY): regular files only, 8 KiB each at most.
+/// Reads a key directory (opened O_DIRECTORY): regular files only, 8 KiB and 32 files at most. A `.tmp` beside an expected name is skipped:
+/// tor leaves one when it dies in the middle of a write.
 /// @error corrupt, io
 Result<KeyFiles> read_key_directory(int directory);
 

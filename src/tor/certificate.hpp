@@ -1,0 +1,28 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/octets.hpp"
+#include "base/result.hpp"
+
+namespace lethe {
+
+using Ed25519PublicKey = std::array<std::uint8_t, 32>;
+
+/// What tor's signing certificate says: the master key lends its name to a signing key for a time.
+struct SigningCertificate {
+    Ed25519PublicKey master_key;
+    Ed25519PublicKey signing_key;
+    std::int64_t expires;  ///< seconds since the epoch
+};
+
+inline constexpr std::size_t signing_certificate_octets = 140;
+
+/// Parses an ed25519 signing certificate (type 4) and verifies its signature with the master key that it carries. Asks no clock: whether it
+/// has expired is for the caller to judge.
+/// @error corrupt  another version, type or key type, extensions other than the master key alone, a signature that does not verify.
+/// Source: Tor cert-spec section 2.1; tor 0.4.9, feature/nodelist/torcert.c.
+Result<SigningCertificate> parse_signing_certificate(OctetView octets);
+
+}  // namespace lethe

@@ -1,0 +1,98 @@
+#include <sodium.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "tor/key_set.hpp"
+
+// The layout is in docs/formats.md, "Identity payload".
+namespace lethe {
+
+namespace {
+
+constexpr std::uint16_t payload_version = 1;
+constexpr std::size_t file_limit_count = 16;
+
+// Appends to a secret of the final size, so that no octet passes through another buffer.
+class SecretWriter {
+public:
+    explicit SecretWriter(std::size_t size) : secret_(size) {}
+
+    void raw(OctetView octets) {
+        assert(octets.size() <= secret_.size() - position_);
+        std::ranges::copy(octets, secret_.expose_mutable().subspan(position_).begin());
+        position_ += octets.size();
+    }
+    void number(std::size_t value, unsigned width_octets) {
+        for (unsigned left = width_octets; left > 0; --left) {
+            const auto octet = static_cast<std::uint8_t>(value >> (8 * (left - 1)));
+            raw({&octet, 1});
+        }
+    }
+    Secret take() { return std::move(secret_); }
+
+private:
+    Secret secret_;
+    std::size_t position_ = 0;
+};
+
+std::size_t encoded_size(const KeySet& keys) {
+    std::size_t size = 2 + keys.fingerprints.rsa.size() + keys.fingerprints.ed25519.size() + 2;
+    for (const auto& [name, octets] : keys.files) size += 2 + name.size() + 2 + octets.size();
+    return size;
+}
+
+Result<KeyFiles> decode_files(OctetReader& reader) {
+    KeyFiles files;
+    const std::uint16_t count = TRY(reader.u16());
+    if (count > file_limit_count) return fail(ErrorKind::corrupt, "{} files, more than {}", count, file_limit_count);
+    for (unsigned i = 0; i < count; ++i) {
+        const std::string name(as_text(TRY(reader.sized16())));
+        // One form for one set of files: names in order, none twice.
+        if (!files.empty() && name <= files.rbegin()->first) return fail(ErrorKind::corrupt, "the files are not in order of name");
+        files.emplace(name, Secret::copy_of(TRY(reader.sized16())));
+    }
+    TRY(reader.end());
+    return files;
+}
+
+Result<KeySet> decode_payload(OctetView payload) {
+    OctetReader reader(payload);
+    const std::uint16_t version = TRY(reader.u16());
+    if (version != payload_version)
+        return fail(ErrorKind::corrupt, "version {} of the identity payload is not known to this release", version);
+    Fingerprints manifest;
+    std::ranges::copy(TRY(reader.take(manifest.rsa.size())), manifest.rsa.begin());
+    std::ranges::copy(TRY(reader.take(manifest.ed25519.size())), manifest.ed25519.begin());
+    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader))));
+    if (keys.fingerprints != manifest)
+        return fail(ErrorKind::corrupt, "the keys are those of {} {}, the manifest says {} {}", keys.fingerprints.rsa_hex(),
+                    keys.fingerprints.ed25519_base64(), manifest.rsa_hex(), manifest.ed25519_base64());
+    return keys;
+}
+
+}  // namespace
+
+Secret encode_identity(const KeySet& keys) {
+    SecretWriter writer(encoded_size(keys));
+    writer.number(payload_version, 2);
+    writer.raw(keys.fingerprints.rsa);
+    writer.raw(keys.fingerprints.ed25519);
+    writer.number(keys.files.size(), 2);
+    for (const auto& [name, octets] : keys.files) {
+        writer.number(name.size(), 2);
+        writer.raw(as_octets(name));
+        writer.number(octets.size(), 2);
+        writer.raw(octets.expose());
+    }
+    return writer.take();
+}
+
+Result<KeySet> decode_identity(const Secret& payload) {
+    auto keys = decode_payload(payload.expose());
+    // To whoever opens a sealed object, a missing file is damage and not a wrong request.
+    if (!keys && keys.error().kind == ErrorKind::invalid_argument) keys.error().kind = ErrorKind::corrupt;
+    return keys;
+}
+
+}  // namespace lethe
