@@ -4,7 +4,15 @@
 
 namespace lethe {
 
-// Pure twins of the TPM's policy commands, in SHA-256: each returns what the policy session's digest becomes.
+Digest sha256(OctetView octets);
+
+/// TPM2_PCR_Extend: what a PCR becomes. Source: TPM 2.0 Part 3, 22.2.
+Digest extended(const Digest& pcr, const Digest& digest);
+
+// Pure twins of the TPM's policy commands, in SHA-256: each returns what the policy session's digest becomes. PCRs are 0 to 23.
+
+/// TPMS_PCR_SELECTION lists as every policy here has them: one bank, SHA-256, three octets of bitmap. Source: TPM 2.0 Part 2, 10.9.7.
+Octets pcr_selection(std::span<const unsigned> pcrs);
 
 /// TPM2_PolicyPCR over `values`, all of them, from the session digest `before`. Source: TPM 2.0 Part 3, 23.7.
 Digest policy_pcr(const Digest& before, const PcrValues& values);
@@ -16,9 +24,14 @@ Result<Digest> policy_or(std::span<const Digest> branches);
 /// TPM2_PolicyAuthorizeNV of the index with this name (34 octets). Source: TPM 2.0 Part 3, 23.22.
 Digest policy_authorize_nv(OctetView nv_name);
 
+/// The policy as systemd-pcrlock evaluates it, whatever the order of its file: PCRs ascending, values in order with repetitions left out.
+/// Source: systemd 257 tpm2-util.c, tpm2_pcr_prediction_from_json.
+/// @error invalid_argument  no PCR at all, one outside 0..23 or named twice, one without values or with more than 8.
+Result<PcrPolicy> evaluation_order(const PcrPolicy& policy);
+
 /// The digest that systemd-pcrlock computes for a policy: one PolicyPCR over the PCRs with one value, then for each other PCR in turn a
-/// PolicyPCR and a PolicyOR over its values. Source: systemd 257 tpm2-util.c, tpm2_calculate_pubkey_policy and pcrlock.c.
-/// @error invalid_argument  no PCR at all, a PCR without values, or one with more than 8.
+/// PolicyPCR and a PolicyOR over its values. Source: systemd 257 tpm2-util.c, tpm2_calculate_policy_super_pcr.
+/// @error invalid_argument  as evaluation_order.
 Result<Digest> pcrlock_policy(const PcrPolicy& policy);
 
 /// One PolicyOR step: what every branch of a multi-valued PCR comes to, from the session digest `before`.
@@ -29,5 +42,8 @@ Octets authorized_policy_content(const Digest& policy);
 
 /// The PCRs of `policy` to whose admitted values the present one does not belong, or which `present` lacks.
 std::vector<unsigned> refused_pcrs(const PcrPolicy& policy, const PcrValues& present);
+
+/// Says it in words: "PCR 4 has a value that the policy does not admit", or "PCRs 4 and 11 have values ...". At least one PCR.
+std::string in_words(const std::vector<unsigned>& refused);
 
 }  // namespace lethe

@@ -28,7 +28,8 @@ struct AdmittedPcr {
 /// What systemd-pcrlock writes into its NV index, as its JSON file has it. Evaluated in ascending order of the PCRs (evaluation_order).
 using PcrPolicy = std::vector<AdmittedPcr>;
 
-/// A persistent object or NV index, pinned to its name: serialised by ESYS_TR. Another TPM, or another index at the same handle, is refused.
+/// A persistent object or NV index, pinned to its name: serialised by ESYS_TR. Another TPM, or another index at the same handle, is
+/// refused.
 struct TpmReference {
     Octets serialized;
     Octets name;  ///< 34 octets: algorithm and digest
@@ -44,7 +45,8 @@ struct SealedObject {
 
 /// The persistent ECC storage root key.
 constexpr std::uint32_t storage_root_handle = 0x81000001;
-/// The NV index that holds the digest of the policy in force: in the owner's range, and always the same, so that enrolling twice is noticed.
+/// The NV index that holds the digest of the policy in force: in the owner's range, and always the same, so that enrolling twice is
+/// noticed.
 constexpr std::uint32_t policy_index_handle = 0x01800100;
 
 /// The verbs of a TPM 2.0 that Lethe uses. One caller at a time.
@@ -81,7 +83,8 @@ public:
     /// @error policy_mismatch  the TPM refuses: a PCR has no admitted value (named), or `policy` is not the one that the index holds.
     /// @error wrong_state      `root` or `index` is not the one that was pinned: another TPM, a cleared one, a redefined index.
     /// @error corrupt          the object does not load under `root`.
-    virtual Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object, const PcrPolicy& policy) = 0;
+    virtual Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
+                                  const PcrPolicy& policy) = 0;
 };
 
 }  // namespace lethe

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+
+#include "tpm/tpm.hpp"
+
+namespace lethe {
+
+/// A TPM in memory, for the tests of code above the port: the same answers as a real one (tpm_contract_test.cpp holds both to them), at no
+/// cost. Each object is another TPM. PCRs start at zero.
+///
+/// The verbs beyond the port have the names that SoftwareTpm gives them, so that a test can be written for both.
+class FakeTpm : public Tpm {
+public:
+    FakeTpm();
+
+    /// PCR := H(PCR || digest).
+    void extend(unsigned pcr, const Digest& digest);
+    /// What extend() cannot do: any value at once. FakeTpm only.
+    void set_pcr(unsigned pcr, const Digest& value) { pcrs_[pcr] = value; }
+    /// Every PCR back to zero; what is persistent stays.
+    void power_cycle();
+
+    /// Defines an index such as systemd-pcrlock's, with a random authPolicy: redefined, it has another name. An index that is there is
+    /// undefined first. Not written yet.
+    void define_index(std::uint32_t handle);
+    void write_index(std::uint32_t handle, OctetView content);
+    /// define_index() when there is none, and write_index() of what authorises `policy`: what `systemd-pcrlock make-policy` leaves.
+    void authorize(std::uint32_t handle, const PcrPolicy& policy);
+
+    /// From now on every verb of the port fails with this; nullopt ends it. FakeTpm only.
+    void fail_with(std::optional<Error> error) { failure_ = std::move(error); }
+
+    Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override;
+    Result<TpmReference> storage_root() override;
+    Result<TpmReference> nv_index(std::uint32_t handle) override;
+    Result<Octets> nv_read(std::uint32_t handle) override;
+    Result<void> nv_undefine(std::uint32_t handle) override;
+    Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override;
+    Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
+                          const PcrPolicy& policy) override;
+
+private:
+    struct Index {
+        Octets auth_policy;
+        std::optional<Octets> content;  ///< none until written
+    };
+    Octets root_name() const;
+    static Octets index_name(std::uint32_t handle, const Index& index);
+
+    Octets seed_;
+    PcrValues pcrs_;
+    std::map<std::uint32_t, Index> indices_;
+    std::map<Octets, Secret> sealed_;  ///< by what stands for the private area
+    std::optional<Error> failure_;
+};
+
+}  // namespace lethe
