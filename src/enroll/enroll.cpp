@@ -1,0 +1,147 @@
+#include "enroll/enroll.hpp"
+
+#include <algorithm>
+
+#include "pcrlock/gate.hpp"
+#include "pcrlock/running_boot.hpp"
+#include "tpm/policy.hpp"
+#include "vault/roster.hpp"
+#include "vault/vault.hpp"
+
+namespace lethe {
+
+namespace {
+
+const ObjectId vault_id{ObjectKind::vault, ""};
+const ObjectId policy_id{ObjectKind::policy, ""};
+const ObjectId roster_id{ObjectKind::relays, ""};
+const ObjectId enrolling_id{ObjectKind::enrolling, ""};
+
+std::string list_of(std::span<const unsigned> pcrs) {
+    std::string text;
+    for (unsigned pcr : pcrs) text += std::format("{}{}", text.empty() ? "" : " ", pcr);
+    return text;
+}
+
+Result<bool> index_exists(Tpm& tpm) {
+    const auto index = tpm.nv_index(policy_index_handle);
+    if (index) return true;
+    if (index.error().kind == ErrorKind::not_found) return false;
+    return std::unexpected(index.error());
+}
+
+// Whether the vault's record is whole. While `enrolling` is there, its first write may have been cut.
+Result<bool> vault_is_whole(const Store& store) {
+    return std::ranges::any_of(TRY(store.read_framed(vault_id)),
+                               [](const ObjectVersion& version) { return decode_vault_record(version.payload.expose()).has_value(); });
+}
+
+Result<void> erase_objects(Store& store) {
+    for (const ObjectId& id : {vault_id, policy_id, roster_id}) TRY(store.erase(id));
+    return {};
+}
+
+// On an installed host somebody may use systemd-pcrlock for a disk. It knows one policy a machine.
+Result<void> check_no_other_policy(Pcrlock& pcrlock) {
+    const auto file = pcrlock.policy_file();
+    if (file ? file->nv_handle == policy_index_handle : file.error().kind == ErrorKind::not_found) return {};
+    return fail(ErrorKind::wrong_state,
+                "systemd-pcrlock has a policy on this machine that is not Lethe's: remove it first with `systemd-pcrlock remove-policy`");
+}
+
+/// Removes what enrolment leaves when it does not come to its end. `enrolling` goes last, so that this can be cut as well.
+Result<void> undo(const EnrolmentPorts& ports) {
+    if (TRY(index_exists(ports.tpm))) TRY(ports.tpm.nv_undefine(policy_index_handle));
+    TRY(ports.pcrlock.remove_policy_file());
+    TRY(unlock_boots(ports.pcrlock));
+    TRY(erase_objects(ports.store));
+    return ports.store.erase(enrolling_id);
+}
+
+/// Whether there is a vault already; else clears the way for one, or refuses.
+Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
+    const bool cut_before = TRY(ports.store.exists(enrolling_id));
+    if (TRY(ports.store.exists(vault_id)) && (!cut_before || TRY(vault_is_whole(ports.store)))) {
+        TRY(ports.store.erase(enrolling_id));
+        return Enrolment::there_already;
+    }
+    // Identities are written into a vault that was stored: that vault is lost, and may yet be found.
+    if (const auto identities = TRY(ports.store.list(ObjectKind::identity)); !identities.empty())
+        return fail(ErrorKind::wrong_state,
+                    "the store has the identity of {} and no vault that opens it: put the store's `vault` back from a copy, or move the "
+                    "identities away",
+                    identities.front().name);
+    TRY(check_no_other_policy(ports.pcrlock));
+    const bool has_index = TRY(index_exists(ports.tpm));
+    const bool has_remains = has_index || TRY(ports.store.exists(policy_id)) || TRY(ports.store.exists(roster_id));
+    if (has_index && !cut_before && !request.discard)
+        return fail(
+            ErrorKind::wrong_state,
+            "this TPM holds the policy of a vault that the store does not have; the store was lost or replaced: put it back, or run "
+            "`lethectl enroll --discard` to give that vault up for good");
+    if (has_remains && !cut_before && !request.discard)
+        return fail(ErrorKind::wrong_state,
+                    "the store holds what is left of a vault that is gone: put its `vault` back from a copy, or run `lethectl enroll "
+                    "--discard` to give that vault up for good");
+    if (cut_before) ports.progress("an earlier enrolment was cut; starting over");
+    else if (has_remains) ports.progress("discarding what is left of another vault");
+    TRY(undo(ports));  // the policy file as well, on which make-policy would build otherwise
+    return Enrolment::made;
+}
+
+/// Locks the running boot; leaves the NV index with its policy, which is returned.
+Result<PolicyFile> lock(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
+    const BootedImage image = TRY(ports.booted_image());
+    const std::vector<unsigned> pcrs = required_pcrs(image.secure_boot, request.extra_pcrs);
+    ports.progress(
+        std::format("locking PCRs {} to {}, Secure Boot {}", list_of(pcrs), image.uki.native(), image.secure_boot ? "on" : "off"));
+    TRY(lock_running_boot(ports.pcrlock, image, pcrs));
+
+    ports.progress("checking that the running boot is predicted completely");
+    const EventLog log = TRY(ports.pcrlock.log());
+    TRY(check_gate(pcrs, TRY(ports.pcrlock.predict(pcrs)), TRY(ports.tpm.read_pcrs(pcrs)), log));
+
+    ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
+    TRY(ports.pcrlock.make_policy(pcrs));
+    PolicyFile file = TRY(ports.pcrlock.policy_file());
+    TRY(check_gate(pcrs, file.policy, TRY(ports.tpm.read_pcrs(pcrs)), log));
+    const Octets content = TRY(ports.tpm.nv_read(policy_index_handle));
+    if (file.nv_handle != policy_index_handle || content != authorized_policy_content(TRY(pcrlock_policy(file.policy))))
+        return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
+                    policy_index_handle);
+    return file;
+}
+
+Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
+    const PolicyFile file = TRY(lock(ports, request));
+    ports.progress("writing the policy to the store");
+    TRY(ports.store.write_framed(policy_id, as_octets(file.json)));
+    ports.progress("sealing a new vault key");
+    const NewVault vault = TRY(seal_new_vault(ports.tpm, policy_index_handle));
+    Roster roster;
+    for (const std::string& name : request.relays) roster.emplace(name, RelayStage::pending);
+    TRY(write_roster(ports.store, vault.key.kind_key(ObjectKind::relays), roster));
+    ports.progress("storing the vault");
+    return store_vault(ports.store, vault.record);
+}
+
+}  // namespace
+
+Result<Enrolment> enroll(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
+    for (const std::string& name : request.relays) TRY(check_relay_name(name));
+    if (TRY(prepare(ports, request)) == Enrolment::there_already) return Enrolment::there_already;
+
+    auto done = ports.store.write_framed(enrolling_id, {}).and_then([&](std::uint64_t) { return enroll_marked(ports, request); });
+    if (!done) {
+        const auto undone = undo(ports);
+        if (undone) return std::unexpected(done.error());
+        return fail(done.error().kind, "{}. Undoing it failed as well ({}); the next enrolment starts with that", done.error().message,
+                    undone.error().message);
+    }
+    ports.progress("enrolled");
+    // The vault counts from now on. When the mark stays behind, the next call takes it away.
+    (void)ports.store.erase(enrolling_id);
+    return Enrolment::made;
+}
+
+}  // namespace lethe

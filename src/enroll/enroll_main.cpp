@@ -1,0 +1,56 @@
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <iostream>
+
+#include "enroll/enroll.hpp"
+#include "enroll/options.hpp"
+#include "enroll/relays.hpp"
+#include "tpm/esys_tpm.hpp"
+
+namespace {
+
+using namespace lethe;
+
+void say(std::string_view line) { std::cerr << line << std::endl; }
+
+// A second enrolment would take the first one's mark for that of one that was cut, and undo it.
+Result<Fd> be_the_only_one(const std::filesystem::path& store) {
+    Fd directory = TRY(open_file(AT_FDCWD, store, O_RDONLY | O_DIRECTORY));
+    if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail(ErrorKind::wrong_state, "another enrolment is running: wait for its end");
+    return directory;
+}
+
+Result<Enrolment> run(EnrolmentOptions& options) {
+    TRY(lock_down_process());
+    Store store = TRY(Store::open(options.store));
+    const Fd lock = TRY(be_the_only_one(options.store));
+    const auto tpm = TRY(open_esys_tpm(default_tcti()));
+    SystemdPcrlock pcrlock;
+    const ConfiguredRelays relays = configured_relays("/run/credstore");
+    for (const std::string& name : relays.refused) say(std::format("lethe.torrc.{} is left out: that cannot be a relay's name", name));
+    options.request.relays.insert(options.request.relays.end(), relays.names.begin(), relays.names.end());
+    return enroll({*tpm, store, pcrlock, [] { return find_booted_image(); }, say}, options.request);
+}
+
+int report(const Error& error) {
+    say("lethe-enroll: " + error.message);
+    return exit_status(error);
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) {
+    auto options = parse_enrolment_options(std::span<const char* const>(argv, static_cast<std::size_t>(argc)));
+    if (!options) return report(options.error());
+    if (options->help) {
+        std::cout << enrolment_help;
+        return exit_done;
+    }
+    const auto enrolment = run(*options);
+    if (!enrolment) return report(enrolment.error());
+    if (*enrolment == Enrolment::made) return exit_done;
+    say("this machine is enrolled already");
+    return options->if_needed ? exit_done : exit_enrolled_already;
+}

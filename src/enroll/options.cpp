@@ -1,0 +1,72 @@
+#include "enroll/options.hpp"
+
+#include <charconv>
+
+namespace lethe {
+
+namespace {
+
+Result<unsigned> parse_pcr(std::string_view text) {
+    unsigned pcr = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pcr);
+    // 8 to 10 and 15 on are written to while the system runs, or by whoever has root.
+    if (error != std::errc() || end != text.data() + text.size() || (pcr > 7 && (pcr < 11 || pcr > 14)))
+        return fail(ErrorKind::invalid_argument, "--pcr takes one of 0 to 7 and 11 to 14, not \"{}\"", text);
+    return pcr;
+}
+
+}  // namespace
+
+const std::string_view enrolment_help =
+    R"(lethe-enroll [--if-needed] [--discard] [--pcr N]... [--relay NAME]... [--store DIR]
+
+Locks the running boot into the TPM's policy and makes a vault that opens in no other.
+
+  --if-needed   succeed when the machine is enrolled already
+  --discard     give up the vault of which the TPM still holds the policy
+  --pcr N       lock PCR N besides 4, 7, 11, 12 and 13 (0 and 2 hold the firmware: its updates then need a new policy)
+  --relay NAME  a relay that is to get keys; those with a torrc in /run/credstore (lethe.torrc.NAME) do without being named
+  --store DIR   the store, /var/lib/lethe
+
+Exit status: 0 enrolled; 1 failed, and nothing is left behind; 2 wrong arguments; 3 enrolled already;
+4 refused: something has to be put right first, and the message says what.
+)";
+
+Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> arguments) {
+    EnrolmentOptions options;
+    for (std::size_t i = 1; i < arguments.size(); ++i) {
+        const std::string_view argument = arguments[i];
+        if (argument == "--if-needed") options.if_needed = true;
+        else if (argument == "--discard") options.request.discard = true;
+        else if (argument == "--help" || argument == "-h") options.help = true;
+        else {
+            const auto equals = argument.find('=');
+            const std::string_view name = argument.substr(0, equals);
+            if (name != "--pcr" && name != "--relay" && name != "--store")
+                return fail(ErrorKind::invalid_argument, "unknown argument {}", argument);
+            if (equals == argument.npos && ++i == arguments.size()) return fail(ErrorKind::invalid_argument, "{} needs a value", name);
+            const std::string value(equals == argument.npos ? std::string_view(arguments[i]) : argument.substr(equals + 1));
+            if (name == "--pcr") options.request.extra_pcrs.push_back(TRY(parse_pcr(value)));
+            else if (name == "--relay") options.request.relays.push_back(value);
+            else options.store = value;
+        }
+    }
+    if (options.if_needed && options.request.discard)
+        return fail(ErrorKind::invalid_argument, "--if-needed is for services and --discard for people: not both");
+    return options;
+}
+
+ExitStatus exit_status(const Error& error) {
+    switch (error.kind) {
+        case ErrorKind::invalid_argument:
+            return exit_usage;
+        case ErrorKind::already_exists:
+            return exit_enrolled_already;
+        case ErrorKind::wrong_state:
+            return exit_refused;
+        default:
+            return exit_failed;
+    }
+}
+
+}  // namespace lethe

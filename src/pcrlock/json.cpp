@@ -1,0 +1,97 @@
+#include "pcrlock/json.hpp"
+
+#include <algorithm>
+
+namespace lethe {
+
+namespace {
+
+constexpr std::uint32_t last_pcr = 23;
+
+// Null where the object lacks the member, so that one check of the type covers both.
+const nlohmann::json& member(const nlohmann::json& object, const char* name) {
+    static const nlohmann::json none;
+    if (!object.is_object()) return none;
+    const auto found = object.find(name);
+    return found == object.end() ? none : *found;
+}
+
+Result<AdmittedPcr> admitted_pcr(const nlohmann::json& entry, std::size_t limit_values) {
+    AdmittedPcr admitted{TRY(json_pcr(entry)), {}};
+    for (const nlohmann::json& value : *TRY(json_array(entry, "values"))) {
+        if (admitted.values.size() == limit_values)
+            return fail(ErrorKind::corrupt, "PCR {} has more than {} values", admitted.pcr, limit_values);
+        const Digest digest = TRY(json_digest(value));
+        if (std::ranges::contains(admitted.values, digest)) return fail(ErrorKind::corrupt, "PCR {} has one value twice", admitted.pcr);
+        admitted.values.push_back(digest);
+    }
+    if (admitted.values.empty()) return fail(ErrorKind::corrupt, "PCR {} has no values", admitted.pcr);
+    return admitted;
+}
+
+}  // namespace
+
+Result<nlohmann::json> parse_json(std::string_view text, std::size_t limit_octets) {
+    if (text.size() > limit_octets) return fail(ErrorKind::corrupt, "{} octets where at most {} are expected", text.size(), limit_octets);
+    nlohmann::json document = nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+    if (document.is_discarded()) return fail(ErrorKind::corrupt, "not JSON");
+    return document;
+}
+
+Result<const nlohmann::json*> json_array(const nlohmann::json& object, const char* name) {
+    const nlohmann::json& value = member(object, name);
+    if (!value.is_array()) return fail(ErrorKind::corrupt, "no array \"{}\"", name);
+    return &value;
+}
+
+Result<std::string> json_text(const nlohmann::json& object, const char* name) {
+    const nlohmann::json& value = member(object, name);
+    if (!value.is_string()) return fail(ErrorKind::corrupt, "no text \"{}\"", name);
+    return value.get<std::string>();
+}
+
+Result<std::string> json_optional_text(const nlohmann::json& object, const char* name) {
+    if (member(object, name).is_null()) return std::string();
+    return json_text(object, name);
+}
+
+Result<bool> json_boolean(const nlohmann::json& object, const char* name) {
+    const nlohmann::json& value = member(object, name);
+    if (!value.is_boolean()) return fail(ErrorKind::corrupt, "no truth value \"{}\"", name);
+    return value.get<bool>();
+}
+
+Result<std::uint32_t> json_number(const nlohmann::json& object, const char* name, std::uint32_t limit) {
+    const nlohmann::json& value = member(object, name);
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > limit)
+        return fail(ErrorKind::corrupt, "no number \"{}\" up to {}", name, limit);
+    return value.get<std::uint32_t>();
+}
+
+Result<unsigned> json_pcr(const nlohmann::json& object) { return json_number(object, "pcr", last_pcr); }
+
+Result<Digest> json_digest(const nlohmann::json& value) {
+    Digest digest;
+    if (!value.is_string()) return fail(ErrorKind::corrupt, "no digest where one is expected");
+    const Octets octets = TRY(from_hex(value.get_ref<const std::string&>()));
+    if (octets.size() != digest.size()) return fail(ErrorKind::corrupt, "a digest of {} octets where SHA-256 is expected", octets.size());
+    std::ranges::copy(octets, digest.begin());
+    return digest;
+}
+
+Result<Digest> json_digest(const nlohmann::json& object, const char* name) { return json_digest(member(object, name)); }
+
+Result<PcrPolicy> json_policy(const nlohmann::json& array, std::size_t limit_values) {
+    if (!array.is_array()) return fail(ErrorKind::corrupt, "no array of PCRs");
+    PcrPolicy policy;
+    for (const nlohmann::json& entry : array) {
+        AdmittedPcr admitted = TRY(admitted_pcr(entry, limit_values));
+        // systemd evaluates the PCRs in ascending order whatever the file's order is.
+        if (!policy.empty() && policy.back().pcr >= admitted.pcr)
+            return fail(ErrorKind::corrupt, "PCR {} after PCR {}", admitted.pcr, policy.back().pcr);
+        policy.push_back(std::move(admitted));
+    }
+    return policy;
+}
+
+}  // namespace lethe

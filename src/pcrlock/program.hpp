@@ -1,0 +1,75 @@
+#pragma once
+
+#include <filesystem>
+
+#include "base/process.hpp"
+#include "pcrlock/component.hpp"
+#include "pcrlock/policy_file.hpp"
+
+namespace lethe {
+
+/// What can be measured ahead of a boot with systemd-pcrlock's lock-* verbs.
+enum class Measurable { secureboot_policy, secureboot_authority, pe_image, uki };
+
+/// systemd-pcrlock and the files that it reads and writes, as far as enrolment needs them.
+class Pcrlock {
+public:
+    virtual ~Pcrlock() = default;
+
+    /// The event log of the present boot, matched with the components that there are.
+    virtual Result<EventLog> log() = 0;
+
+    /// The values that the components allow, of those of `pcrs` that can be locked. Any number of them, unlike a policy.
+    virtual Result<PcrPolicy> predict(std::span<const unsigned> pcrs) = 0;
+
+    /// Makes the NV index, or rewrites it, with what predict() says, and writes the policy file.
+    virtual Result<void> make_policy(std::span<const unsigned> pcrs) = 0;
+
+    /// @error not_found  there is none.
+    virtual Result<PolicyFile> policy_file() = 0;
+    virtual Result<void> remove_policy_file() = 0;
+
+    /// The records of one thing. `file` for pe_image and uki.
+    virtual Result<std::vector<Record>> measure(Measurable what, const std::filesystem::path& file) = 0;
+    /// Writes the components of the firmware's own code, in PCRs 0 and 2, and in 4 before the boot loader.
+    virtual Result<void> lock_firmware() = 0;
+
+    /// Writes COMPONENT.pcrlock.d/VARIANT.pcrlock.
+    virtual Result<void> write_component(const std::string& component, const std::string& variant, std::span<const Record> records) = 0;
+    /// Removes every generated variant of a component.
+    virtual Result<void> clear_component(const std::string& component) = 0;
+};
+
+/// The real one. Never its Varlink service, which in 257 takes no parameters and can replace a policy by an empty one.
+///
+/// The recovery PIN is made by systemd-pcrlock, sealed under the policy itself, and shown to nobody ("hide"): a PIN that a person knows
+/// could admit any boot. What a person can recover with is the operator's recovery key of the vault.
+class SystemdPcrlock : public Pcrlock {
+public:
+    struct Paths {
+        std::filesystem::path program = "/usr/lib/systemd/systemd-pcrlock";
+        std::filesystem::path components = "/var/lib/pcrlock.d";
+        std::filesystem::path policy = "/var/lib/systemd/pcrlock.json";
+        /// Stands for the ESP when make-policy writes its credential, which would be measured into PCR 12 at the next boot.
+        std::filesystem::path scratch = "/run/lethe-pcrlock";
+    };
+    SystemdPcrlock() = default;
+    explicit SystemdPcrlock(Paths paths) : paths_(std::move(paths)) {}
+
+    Result<EventLog> log() override;
+    Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
+    Result<void> make_policy(std::span<const unsigned> pcrs) override;
+    Result<PolicyFile> policy_file() override;
+    Result<void> remove_policy_file() override;
+    Result<std::vector<Record>> measure(Measurable what, const std::filesystem::path& file) override;
+    Result<void> lock_firmware() override;
+    Result<void> write_component(const std::string& component, const std::string& variant, std::span<const Record> records) override;
+    Result<void> clear_component(const std::string& component) override;
+
+private:
+    Result<Outcome> call(std::vector<std::string> arguments);
+
+    Paths paths_;
+};
+
+}  // namespace lethe

@@ -1,0 +1,62 @@
+#include "pcrlock/running_boot.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace lethe {
+
+namespace {
+
+// The numbers put them in the order of the event log, between the firmware's and the phases of the boot.
+const std::string secureboot_policy = "240-secureboot-policy";
+const std::string firmware_early = "250-firmware-code-early";
+const std::string firmware_late = "550-firmware-code-late";
+const std::string secureboot_authority = "620-secureboot-authority";
+const std::string loader_component = "630-lethe-loader";
+const std::string uki_component = "650-lethe-uki";
+const std::string generated = "generated";
+
+// The file name of the UKI's variant: the UKI's own, as far as it is harmless.
+std::string variant_name(const std::filesystem::path& uki) {
+    std::string name = std::filesystem::path(without_boot_counter(uki.filename())).stem();
+    std::ranges::replace_if(name, [](unsigned char c) { return !std::isalnum(c) && c != '.' && c != '_' && c != '-' && c != '~'; }, '_');
+    return name;
+}
+
+Result<void> lock_secure_boot(Pcrlock& pcrlock) {
+    TRY(pcrlock.write_component(secureboot_policy, generated, TRY(pcrlock.measure(Measurable::secureboot_policy, {}))));
+    return pcrlock.write_component(secureboot_authority, generated, TRY(pcrlock.measure(Measurable::secureboot_authority, {})));
+}
+
+}  // namespace
+
+std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> extra) {
+    std::set<unsigned> pcrs{4, 11, 12, 13};
+    if (secure_boot) pcrs.insert(7);
+    pcrs.insert(extra.begin(), extra.end());
+    return {pcrs.begin(), pcrs.end()};
+}
+
+Result<void> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs) {
+    TRY(unlock_boots(pcrlock));
+    if (image.secure_boot) TRY(lock_secure_boot(pcrlock));
+    // Some firmware runs programs of its own before the boot loader, and then PCR 4 needs this too. Where it fails the gate decides.
+    const auto firmware = pcrlock.lock_firmware();
+    if (!firmware && (std::ranges::contains(pcrs, 0u) || std::ranges::contains(pcrs, 2u))) return firmware;
+    if (image.loader) TRY(pcrlock.write_component(loader_component, generated, TRY(pcrlock.measure(Measurable::pe_image, *image.loader))));
+
+    const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, image.uki));
+    auto records = booted_uki_records(TRY(pcrlock.log()), uki);
+    if (!records) return in_context(records.error(), image.uki.native());
+    return pcrlock.write_component(uki_component, variant_name(image.uki), *records);
+}
+
+Result<void> unlock_boots(Pcrlock& pcrlock) {
+    for (const std::string& component :
+         {secureboot_policy, firmware_early, firmware_late, secureboot_authority, loader_component, uki_component})
+        TRY(pcrlock.clear_component(component));
+    return {};
+}
+
+}  // namespace lethe

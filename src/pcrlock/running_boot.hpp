@@ -1,0 +1,21 @@
+#pragma once
+
+#include "pcrlock/booted_image.hpp"
+#include "pcrlock/program.hpp"
+
+namespace lethe {
+
+/// The PCRs that every policy has to hold: 4, 7, 11, 12 and 13; without Secure Boot 7 says nothing and is not among them. Those of `extra`
+/// besides, ascending.
+std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> extra);
+
+/// Writes the components of the running boot: what Secure Boot checked, the firmware's code, the boot loader and the UKI with all that came
+/// with it. The rest is static (pcrlock.d/). What an earlier call left is removed first, so that no older boot stays admitted.
+///
+/// @error wrong_state  the files on the ESP are not what was booted.
+Result<void> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs);
+
+/// Removes the components that lock_running_boot() writes.
+Result<void> unlock_boots(Pcrlock& pcrlock);
+
+}  // namespace lethe
