@@ -13,7 +13,7 @@
 
 #include "base/file.hpp"
 
-extern "C" {        // glibc 2.41 declares it without C linkage
+extern "C" {  // glibc 2.41 declares it without C linkage
 #include <sys/pidfd.h>
 }
 

@@ -1,0 +1,60 @@
+#include "bus/daemon.hpp"
+
+#include <sdbus-c++/sdbus-c++.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include <csignal>
+#include <print>
+
+namespace lethe {
+namespace {
+
+struct Unref {
+    void operator()(sd_event* loop) const { sd_event_unref(loop); }
+};
+
+// A loop that ends by itself on SIGTERM and SIGINT, which are blocked for the whole process so that they arrive nowhere else.
+Result<std::unique_ptr<sd_event, Unref>> event_loop() {
+    sd_event* loop = nullptr;
+    if (const int r = sd_event_new(&loop); r < 0) return fail_errno(-r, "event loop");
+    std::unique_ptr<sd_event, Unref> owner(loop);
+    for (const int signal : {SIGTERM, SIGINT}) {
+        if (const int r = sd_event_add_signal(loop, nullptr, signal | SD_EVENT_SIGNAL_PROCMASK, nullptr, nullptr); r < 0)
+            return fail_errno(-r, "signal handling");
+    }
+    return owner;
+}
+
+Result<void> serve_on_bus(const std::string& bus_name,
+                          const std::function<Result<std::unique_ptr<BusObjects>>(sdbus::IConnection&)>& publish) {
+    std::signal(SIGPIPE, SIG_IGN);
+    const auto loop = TRY(event_loop());
+    const auto connection = sdbus::createSystemBusConnection();
+    connection->attachSdEventLoop(loop.get());
+    const auto objects = TRY(publish(*connection));
+    connection->requestName(sdbus::ServiceName{bus_name});
+    sd_notify(0, "READY=1");
+    const int r = sd_event_loop(loop.get());
+    sd_notify(0, "STOPPING=1");
+    if (r < 0) return fail_errno(-r, "event loop (is the system bus still there?)");
+    return {};
+}
+
+}  // namespace
+
+Result<void> serve(const std::string& bus_name, const std::function<Result<std::unique_ptr<BusObjects>>(sdbus::IConnection&)>& publish) {
+    try {
+        return serve_on_bus(bus_name, publish);
+    } catch (const sdbus::Error& error) {
+        return fail(ErrorKind::io, "system bus: {} ({})", error.getMessage(), std::string{error.getName()});
+    }
+}
+
+int exit_status(const Result<void>& result) {
+    if (result) return 0;
+    std::println(stderr, "<3>{}", result.error().message);
+    return 1;
+}
+
+}  // namespace lethe

@@ -1,0 +1,19 @@
+#include "identityd/journal.hpp"
+
+#include <print>
+
+namespace lethe {
+
+void log_state(const IdentityService& service) {
+    const auto& vault = service.vault();
+    if (vault.reason) std::println(stderr, "<3>the vault is {}: {}", name_of(vault.state), vault.reason->message);
+    else std::println(stderr, "<6>the vault is {}", name_of(vault.state));
+    for (const auto& [name, relay] : service.relays()) {
+        const bool installed = relay.state == RelayState::installed;
+        if (installed) std::println(stderr, "<6>relay {}: {} installed", name, relay.fingerprints->rsa_hex());
+        if (!installed || !relay.reason.empty())
+            std::println(stderr, "<{}>relay {}: {}: {}", installed ? 4 : 3, name, name_of(relay.state), relay.reason);
+    }
+}
+
+}  // namespace lethe

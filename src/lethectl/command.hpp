@@ -1,0 +1,60 @@
+#pragma once
+
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lethe::ctl {
+
+/// The exit statuses, as lethectl(1) documents them.
+enum Exit : int {
+    exit_ok = 0,
+    exit_failed = 1,   ///< the system or the service failed
+    exit_usage = 2,    ///< the command line is wrong
+    exit_person = 3,   ///< it works as built, and something needs a person: the vault is shut, keys are damaged, the service is away
+    exit_refused = 4,  ///< not allowed, already there, or no such relay
+};
+
+/// Why a command did not do what it should; printed by main.
+struct Failure {
+    int exit_status;
+    std::string message;
+    std::string error_name;  ///< the D-Bus error, when there is one
+};
+template <class T>
+using Outcome = std::expected<T, Failure>;
+
+/// What a command was called with.
+struct Invocation {
+    bool json = false;
+    std::vector<std::string> arguments;
+};
+
+struct Command {
+    std::string_view name;       ///< one or two words
+    std::string_view arguments;  ///< for the help, "NAME" or "[NAME]"
+    std::string_view help;       ///< one line
+    Outcome<int> (*run)(const Invocation&);
+    unsigned least = 0;      ///< arguments needed
+    unsigned most = 0;       ///< arguments taken
+    bool passes_on = false;  ///< options after its name belong to another program
+};
+
+Outcome<int> status(const Invocation&);
+Outcome<int> enroll(const Invocation&);
+Outcome<int> identity_list(const Invocation&);
+Outcome<int> identity_show(const Invocation&);
+Outcome<int> identity_create(const Invocation&);
+Outcome<int> identity_verify(const Invocation&);
+Outcome<int> identity_reload(const Invocation&);
+
+/// Every command, in the order of the help.
+std::span<const Command> commands();
+
+/// The whole help, or that of one command.
+std::string help_text();
+std::string help_text(const Command& command);
+
+}  // namespace lethe::ctl

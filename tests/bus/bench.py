@@ -1,0 +1,169 @@
+"""A private system bus that enforces Lethe's own policy file, a software TPM, a store, and the real binaries on them."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+NOBODY = 65534
+LIMIT = 60  # seconds; no wait is longer
+
+# The rules of the system bus, as dbus's own system.conf has them, without its socket and its user.
+BUS_CONFIG = """<busconfig>
+  <type>system</type>
+  <listen>unix:path={folder}/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  <include>{policy}</include>
+</busconfig>
+"""
+
+
+class Bench:
+    def __init__(self, identityd, lethectl, machine, source):
+        # meson names them relative to where it runs the test; the programs are started elsewhere.
+        self.identityd, self.lethectl_path, self.machine_path, self.source = (Path(path).resolve() for path in (identityd, lethectl, machine, source))
+        self.folder = Path(tempfile.mkdtemp(prefix="lethe-bus-"))
+        self.folder.chmod(0o755)
+        self.store, self.runtime = self.folder / "store", self.folder / "runtime"
+        self.bus = self.daemon = None
+
+    def __enter__(self):
+        self.store.mkdir()
+        self.runtime.mkdir()
+        config = self.folder / "bus.conf"
+        config.write_text(BUS_CONFIG.format(folder=self.folder, policy=self.source / "src/identityd/org.lethe.Identity1.conf"))
+        read, write = os.pipe()
+        self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", f"--print-address={write}"], pass_fds=[write],
+                                    stderr=subprocess.DEVNULL)
+        os.close(write)
+        with os.fdopen(read) as stream:
+            assert select.select([stream], [], [], LIMIT)[0], "no bus"
+            self.address = stream.readline().strip()
+        self.environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.address, TSS2_LOG="all+none", NO_COLOR="1")
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        if self.bus:
+            self.bus.kill()
+            self.bus.wait()
+        shutil.rmtree(self.folder)
+
+    # The machine
+
+    def machine(self, *arguments):
+        subprocess.run([self.machine_path, self.folder / "tpm", self.store, *map(str, arguments)], check=True, timeout=LIMIT, cwd=self.folder,
+                       env=self.environment)
+
+    def start(self):
+        """Starts the daemon and waits for its READY=1. What it says goes into self.journal."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            path = self.folder / "notify"
+            path.unlink(missing_ok=True)
+            notify.bind(str(path))
+            notify.settimeout(LIMIT)
+            self.journal = self.folder / "journal"
+            with self.journal.open("w") as journal:
+                self.daemon = subprocess.Popen(
+                    [self.identityd], cwd=self.folder, stderr=journal,
+                    env=dict(self.environment, NOTIFY_SOCKET=str(path), LETHE_STORE=str(self.store), RUNTIME_DIRECTORY=str(self.runtime),
+                             LETHE_RELAY_USER="nobody", LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}"))
+            while b"READY=1" not in notify.recv(4096):
+                pass
+
+    def stop(self):
+        """SIGTERM, as systemd does; returns the exit status."""
+        if not self.daemon:
+            return None
+        self.daemon.terminate()
+        status = self.daemon.wait(LIMIT)
+        self.daemon = None
+        return status
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    # Callers
+
+    def run(self, arguments, user=0):
+        if user:
+            arguments = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *arguments]
+        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=LIMIT, env=self.environment)
+        return done.returncode, done.stdout, done.stderr
+
+    def lethectl(self, *arguments, user=0):
+        return self.run([self.lethectl_path, *arguments], user)
+
+    def status(self):
+        return json.loads(self.lethectl("status", "--json")[1])
+
+    def busctl(self, *arguments, user=0):
+        return self.run(["busctl", f"--address={self.address}", "--no-pager", *arguments], user)
+
+    @contextlib.contextmanager
+    def monitor(self):
+        """Gives a function that returns the next line about a signal of the daemon's; it fails at the time limit."""
+        with subprocess.Popen(["dbus-monitor", "--address", self.address, "type='signal',sender='org.lethe.Identity1'"], text=True,
+                              stdout=subprocess.PIPE) as process:
+            limit = threading.Timer(LIMIT, process.kill)
+            limit.start()
+
+            def next_line():
+                line = process.stdout.readline()
+                assert line, "no signal came"
+                return line
+            try:
+                while "member=NameLost" not in next_line():  # from here on it hears everything
+                    pass
+                yield next_line
+            finally:
+                limit.cancel()
+                process.kill()
+
+    def call(self, path, member, *arguments, user=0, destination="org.lethe.Identity1"):
+        """A method call; returns the reply's text, or raises BusError with the error's name."""
+        interface, name = member.rsplit(".", 1)
+        run = self.run(["dbus-send", f"--bus={self.address}", "--print-reply", f"--reply-timeout={LIMIT * 1000}", f"--dest={destination}", path,
+                        f"{interface}.{name}", *arguments], user)
+        if run[0] != 0:
+            raise BusError(*re.match(r"Error (\S+): (.*)", run[2], re.S).groups())
+        return run[1]
+
+
+class BusError(Exception):
+    def __init__(self, name, message):
+        super().__init__(f"{name}: {message}")
+        self.name, self.message = name, message.strip()
+
+
+@contextlib.contextmanager
+def refused(name, words=""):
+    """The block must end in this error."""
+    try:
+        yield
+    except BusError as error:
+        assert error.name == name, error
+        assert words in error.message, error
+        return
+    raise AssertionError(f"it was not refused with {name}")

@@ -1,0 +1,295 @@
+#!/usr/bin/python3
+"""identity1_test.py IDENTITYD LETHECTL MACHINE SOURCE: org.lethe.Identity1 and lethectl, with the real binaries on a private system bus.
+
+Runs as root, because it plays two users. Prints TAP. Each check has a machine of its own.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import traceback
+import xml.etree.ElementTree as ElementTree
+
+from bench import NOBODY, Bench, refused
+
+MANAGER = "/org/lethe/Identity1"
+CREATE = "org.lethe.Identity1.Manager.CreateRelay"
+RELOAD = "org.lethe.Identity1.Manager.Reload"
+VERIFY = "org.lethe.Identity1.Relay.Verify"
+GET = "org.freedesktop.DBus.Properties.Get"
+CHECKS = []
+
+
+def check(sentence):
+    def add(function):
+        CHECKS.append((sentence, function))
+        return function
+    return add
+
+
+def relay(name):
+    return f"{MANAGER}/relay/{name}"
+
+
+def enrolled(bench, *names):
+    bench.machine("enroll", *names)
+    bench.start()
+
+
+def fingerprints(bench):
+    return {entry["name"]: (entry["fingerprint"], entry["ed25519_identity"]) for entry in bench.status()["relays"]}
+
+
+def store_files(bench):
+    return {path.name: path.read_bytes() for path in bench.store.iterdir()}
+
+
+def damage(bench, pattern):
+    for path in bench.store.glob(pattern):
+        octets = bytearray(path.read_bytes())
+        octets[100] ^= 1
+        path.write_bytes(octets)
+
+
+@check("two pending relays get keys, installed 0700 and 0600 for their user, and a manifest")
+def _(bench):
+    enrolled(bench, "a", "b")
+    found = fingerprints(bench)
+    assert set(found) == {"a", "b"} and found["a"] != found["b"], found
+    for name, (rsa, ed25519) in found.items():
+        assert re.fullmatch("[0-9A-F]{40}", rsa) and re.fullmatch("[A-Za-z0-9+/]{43}", ed25519)
+        folder = bench.runtime / "keys" / name
+        assert (folder.stat().st_mode & 0o7777, folder.stat().st_uid) == (0o700, NOBODY)
+        assert {(path.stat().st_mode & 0o7777, path.stat().st_uid) for path in folder.iterdir()} == {(0o600, NOBODY)}
+        assert json.loads((bench.runtime / "manifest" / name).read_text()) == {"fingerprint": rsa, "ed25519": ed25519}
+    assert not list((bench.runtime / "scratch").iterdir())
+
+
+@check("a restart of the daemon, and a boot with an empty /run, bring the same fingerprints and write nothing")
+def _(bench):
+    enrolled(bench, "a", "b")
+    known, files = fingerprints(bench), store_files(bench)
+    bench.restart()
+    assert fingerprints(bench) == known
+    bench.stop()
+    os.rename(bench.runtime, bench.folder / "old")
+    bench.runtime.mkdir()
+    bench.start()
+    assert fingerprints(bench) == known and store_files(bench) == files
+    assert {path.name for path in (bench.runtime / "keys").iterdir()} == {"a", "b"}
+
+
+@check("SIGTERM ends the daemon with status 0")
+def _(bench):
+    enrolled(bench)
+    assert bench.stop() == 0
+
+
+@check("everybody may read and verify")
+def _(bench):
+    enrolled(bench, "a")
+    for user in (0, NOBODY):
+        for arguments in (["status"], ["identity", "list"], ["identity", "show", "a"], ["identity", "verify"], ["identity", "verify", "a"]):
+            status, out, err = bench.lethectl(*arguments, user=user)
+            assert status == 0 and "a" in out, (arguments, user, status, out, err)
+        bench.call(relay("a"), GET, "string:org.lethe.Identity1.Relay", "string:State", user=user)
+        bench.call(relay("a"), VERIFY, user=user)
+
+
+@check("only root may create or reload: others are AccessDenied by the bus")
+def _(bench):
+    enrolled(bench)
+    denied = "org.freedesktop.DBus.Error.AccessDenied"
+    with refused(denied):
+        bench.call(MANAGER, CREATE, "string:c", user=NOBODY)
+    with refused(denied):
+        bench.call(MANAGER, RELOAD, user=NOBODY)
+    status, _, err = bench.lethectl("identity", "create", "c", user=NOBODY)
+    assert status == 4 and "only root" in err, (status, err)
+    assert fingerprints(bench) == {}
+
+
+@check("the daemon itself refuses them, too, on a bus whose policy lets everything pass")
+def _(bench):
+    bench.machine("enroll")
+    config = bench.folder / "bus.conf"
+    text = config.read_text()
+    config.write_text(re.sub("<include>.*</include>", '<policy context="default"><allow own="*"/><allow send_destination="*"/></policy>', text))
+    bench.call("/", "org.freedesktop.DBus.ReloadConfig", destination="org.freedesktop.DBus")
+    bench.start()
+    for member, arguments in ((CREATE, ["string:c"]), (RELOAD, [])):
+        with refused("org.freedesktop.DBus.Error.AccessDenied"):
+            bench.call(MANAGER, member, *arguments, user=NOBODY)
+    bench.call(MANAGER, CREATE, "string:c")
+
+
+@check("create makes a relay once: the second time it is AlreadyExists and nothing changes")
+def _(bench):
+    enrolled(bench)
+    reply = bench.call(MANAGER, CREATE, "string:c")
+    assert relay("c") in reply, reply
+    known, files = fingerprints(bench), store_files(bench)
+    with refused("org.lethe.Error.AlreadyExists", "exist"):
+        bench.call(MANAGER, CREATE, "string:c")
+    status, _, err = bench.lethectl("identity", "create", "c")
+    assert status == 4 and "exist" in err, (status, err)
+    assert fingerprints(bench) == known and store_files(bench) == files
+    bench.restart()
+    assert fingerprints(bench) == known
+
+
+@check("errors have names from the table, whatever is asked")
+def _(bench):
+    enrolled(bench, "a")
+    for name in ("", "A", "../a", "a b", "x" * 20):
+        with refused("org.lethe.Error.InvalidArgument"):
+            bench.call(MANAGER, CREATE, f"string:{name}")
+    with refused("org.freedesktop.DBus.Error.UnknownObject"):
+        bench.call(relay("z"), VERIFY)
+    with refused("org.freedesktop.DBus.Error.InvalidArgs"):
+        bench.call(MANAGER, CREATE, "int32:1")
+    damage(bench, "identity-a.*")
+    with refused("org.lethe.Error.Corrupt"):
+        bench.call(relay("a"), VERIFY)
+    for path in bench.store.glob("identity-a.*"):
+        path.unlink()
+    with refused("org.lethe.Error.NotFound"):
+        bench.call(relay("a"), VERIFY)
+    status, out, err = bench.lethectl("identity", "show", "z")
+    assert status == 4 and "no such relay" in err, (status, err)
+
+
+@check("busctl shows the tree, and introspection exactly what the XML documents")
+def _(bench):
+    enrolled(bench, "a")
+    status, tree, _ = bench.busctl("tree", "--list", "org.lethe.Identity1", user=NOBODY)
+    assert status == 0 and relay("a") in tree.split(), tree
+    for path, interface in ((MANAGER, "Manager"), (relay("a"), "Relay")):
+        _, text, _ = bench.busctl("introspect", "--xml-interface", "org.lethe.Identity1", path, user=NOBODY)
+        documented = ElementTree.parse(bench.source / f"src/identityd/org.lethe.Identity1.{interface}.xml").find("interface")
+        shown = next(found for found in ElementTree.fromstring(text).iter("interface") if found.get("name") == documented.get("name"))
+
+        def members(of):
+            return {(member.tag, member.get("name"), member.get("type"),
+                     tuple((arg.get("name"), arg.get("type"), arg.get("direction")) for arg in member.findall("arg"))) for member in of
+                    if member.tag != "annotation"}
+        assert members(shown) == members(documented), members(shown) ^ members(documented)
+
+
+@check("signals follow a change")
+def _(bench):
+    enrolled(bench)
+    with bench.monitor() as next_line:
+        bench.call(MANAGER, CREATE, "string:c")
+        seen = ""
+        while not ("InterfacesAdded" in seen and "PropertiesChanged" in seen):
+            seen += next_line()
+
+
+@check("another PCR value shuts the vault: no keys, the reason everywhere, status 3, the store unchanged")
+def _(bench):
+    enrolled(bench, "a")
+    known, files = fingerprints(bench), store_files(bench)
+    bench.stop()
+    shutil.copy(bench.folder / "tpm", bench.folder / "tpm.saved")
+    bench.machine("extend", 11)
+    bench.runtime.rename(bench.folder / "old")
+    bench.runtime.mkdir()
+    bench.start()
+    status, out, _ = bench.lethectl("status", user=NOBODY)
+    assert status == 3 and re.search(r"^Vault: shut", out, re.M) and re.search(r"PCR .*11", out), (status, out)
+    assert not re.search("[0-9A-F]{40}", out)
+    state = bench.status()
+    assert state["vault"]["error"] == "org.lethe.Error.PolicyMismatch", state
+    assert [(entry["name"], entry["state"]) for entry in state["relays"]] == [("a", "shut")], state
+    assert not list(bench.runtime.glob("keys/*")) and not list(bench.runtime.glob("manifest/*"))
+    assert re.search(r"<3>the vault is shut: .*PCR .*11", bench.journal.read_text())
+    with refused("org.lethe.Error.WrongState", "11"):
+        bench.call(MANAGER, CREATE, "string:c")
+    with refused("org.lethe.Error.WrongState", "11"):
+        bench.call(relay("a"), VERIFY)
+    assert store_files(bench) == files
+    bench.stop()
+    shutil.copy(bench.folder / "tpm.saved", bench.folder / "tpm")
+    bench.start()
+    assert fingerprints(bench) == known
+
+
+@check("a machine that is not enrolled says so; enrolment and a reload open it")
+def _(bench):
+    bench.start()
+    status, out, _ = bench.lethectl("status")
+    assert status == 3 and "Vault: not-enrolled" in out and "lethectl enroll" in out, (status, out)
+    bench.machine("enroll", "a")
+    status, out, err = bench.lethectl("identity", "reload")
+    assert status == 0 and "Vault: open" in out and re.search("[0-9A-F]{40}", out), (status, out, err)
+
+
+@check("one damaged relay leaves the other; status names it and ends with 3")
+def _(bench):
+    enrolled(bench, "a", "b")
+    known = fingerprints(bench)
+    damage(bench, "identity-a.*")
+    bench.restart()
+    state = {entry["name"]: entry for entry in bench.status()["relays"]}
+    assert state["a"]["state"] == "damaged" and state["a"]["reason"] and state["b"]["state"] == "installed", state
+    assert fingerprints(bench)["b"] == known["b"]
+    status, out, _ = bench.lethectl("status")
+    assert status == 3 and "Vault: open" in out and "a: " in out, (status, out)
+    status, out, _ = bench.lethectl("identity", "verify", "--json")
+    assert status == 3 and [entry["good"] for entry in json.loads(out)] == [False, True], (status, out)
+    assert {path.name for path in (bench.runtime / "manifest").iterdir()} == {"b"}
+
+
+@check("without the daemon lethectl says so and what to do, with status 3")
+def _(bench):
+    status, _, err = bench.lethectl("status")
+    assert status == 3 and "lethe-identityd is not running" in err, (status, err)
+    status, out, _ = bench.lethectl("status", "--json")
+    assert status == 3 and json.loads(out)["error"] == "org.freedesktop.DBus.Error.ServiceUnknown", out
+
+
+@check("lethectl's usage, help and version")
+def _(bench):
+    for arguments, expected in (([], 2), (["nonsense"], 2), (["identity", "show"], 2), (["--help"], 0), (["--version"], 0)):
+        assert bench.lethectl(*arguments)[0] == expected, arguments
+    status, _, err = bench.lethectl("enroll", user=NOBODY)
+    assert status == 4 and "only root" in err
+
+
+@check("no secret octet of the keys is in the store, in the journal or in what is printed")
+def _(bench):
+    enrolled(bench, "a")
+    needles = [path.read_bytes()[-32:] for path in (bench.runtime / "keys/a").iterdir() if "secret" in path.name]
+    assert needles
+    printed = "".join(bench.lethectl(*words)[1] for words in (["status"], ["identity", "show", "a", "--json"])).encode()
+    for content in [*store_files(bench).values(), bench.journal.read_bytes(), printed]:
+        assert not any(needle in content for needle in needles)
+
+
+def main():
+    print(f"1..{len(CHECKS)}")
+    failed = 0
+    for number, (sentence, function) in enumerate(CHECKS, 1):
+        try:
+            with Bench(*sys.argv[1:5]) as bench:
+                try:
+                    function(bench)
+                except Exception:
+                    if bench.daemon:
+                        print("# journal: " + bench.journal.read_text().replace("\n", "\n# "))
+                    raise
+            print(f"ok {number} {sentence}", flush=True)
+        except Exception:
+            failed += 1
+            print("# " + traceback.format_exc().replace("\n", "\n# "))
+            print(f"not ok {number} {sentence}", flush=True)
+    return 1 if failed else 0
+
+
+if os.getuid() != 0:
+    print("1..0 # SKIP needs root")
+    sys.exit(0)
+sys.exit(main())

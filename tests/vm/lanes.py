@@ -1,0 +1,234 @@
+"""What is checked on the real image, in the order of the boots. Each lane gets `check(name, action)`, which returns whether it held."""
+
+import re
+from functools import partial
+
+import uki
+from machine import TORRC, Machine
+
+RELAYS = ("a", "b")
+
+
+class Stop(Exception):
+    """A check failed without which the rest of the lane says nothing."""
+
+
+def needed(held):
+    if not held:
+        raise Stop
+
+
+def make_machine(machines, name, profile, *options):
+    """A fresh machine with a torrc credential for each of two relays on its ESP."""
+    machine = Machine(name, profile)
+    machines.append(machine)
+    credential = machine.folder.parent / f".{name}.torrc"
+    credential.write_bytes(TORRC)
+    machine.up(*options, *(f"--cred=lethe.torrc.{relay}={credential}" for relay in RELAYS))
+    credential.unlink()
+    return machine
+
+
+def fingerprints(machine):
+    return {relay["name"]: (relay["fingerprint"], relay["ed25519_identity"]) for relay in machine.status()["relays"]}
+
+
+def expect_open(machine, known=None):
+    status = machine.status()
+    assert status["vault"]["state"] == "open", status
+    for relay in RELAYS:
+        machine.ok(f"systemctl is-active tor@{relay}.service")
+        found = machine.ok(f"cat /var/lib/tor-instances/{relay}/fingerprint").split()[-1]
+        shown = next(entry for entry in status["relays"] if entry["name"] == relay)
+        assert shown["state"] == "installed" and shown["fingerprint"] == found, (shown, found)
+    if known is not None:
+        assert fingerprints(machine) == known, (fingerprints(machine), known)
+
+
+def expect_shut(machine, reason):
+    """The vault is shut, says why, no tor runs, and no key is anywhere."""
+    status = machine.status()
+    assert status["vault"]["state"] == "shut", status
+    assert re.search(reason, status["vault"]["reason"]), status["vault"]
+    for relay in RELAYS:
+        assert machine.sh(f"systemctl is-active tor@{relay}.service")[0] != 0
+        text = machine.sh(f"systemctl status tor@{relay}.service --no-pager")[1]
+        assert "vault" in text or re.search(reason, text), text
+    assert machine.sh("pgrep -x tor")[0] == 1
+    assert machine.ok("find /run/lethe /var/lib/tor-instances -name 'secret_id_key*' -o -name 'ed25519_*'") == ""
+    code, text = machine.sh("lethectl status")
+    assert code != 0 and re.search(reason, text), (code, text)
+    assert re.search(reason, machine.ok("journalctl -b -u lethe-identityd --no-pager")), "the journal does not say why"
+
+
+def secure_boot_lane(secure_boot, check, machines):
+    """Enrolment, reboots, and every change that must be refused, with Secure Boot on or off."""
+    on = secure_boot == "on"
+    pcrs = [4, 7, 11, 12, 13] if on else [4, 11, 12, 13]
+    name = f"test-sb-{secure_boot}"
+    known = {}
+
+    def first_boot():
+        machine = make_machine(machines, name, "debug", "--secure-boot", secure_boot)
+        expect_open(machine)
+        known.update(fingerprints(machine))
+        assert set(known) == set(RELAYS) and known["a"] != known["b"], known
+
+    needed(check("the first boot enrols the machine and makes two identities", first_boot))
+    machine = machines[0]
+
+    def policy():
+        text = machine.ok("cat /var/lib/systemd/pcrlock.json")
+        import json
+        found = sorted(entry["pcr"] for entry in json.loads(text)["pcrValues"])
+        assert found == pcrs, found
+        assert machine.sh("bootctl --print-esp-path; find /efi/loader/credentials -name 'pcrlock*'")[1].count("pcrlock") == 0
+
+    def key_folders():
+        for relay in RELAYS:
+            folder = f"/run/lethe/keys/{relay}"
+            assert machine.ok(f"stat -c '%a %U' {folder}") == f"700 _tor-{relay}"
+            assert set(machine.ok(f"stat -c '%a %U' {folder}/*").splitlines()) == {f"600 _tor-{relay}"}
+            assert machine.ok(f"stat -f -c %T {folder}") == "tmpfs"
+            assert "libjemalloc" in machine.ok(f"cat /proc/$(systemctl show -P MainPID tor@{relay})/maps")
+
+    def secrets():
+        for relay in RELAYS:
+            status, _ = machine.sh(f"for f in /run/lethe/keys/{relay}/*secret*; do tail -c 32 $f >/run/needle; "
+                                   "grep -raqF -f /run/needle /efi /var/log && exit 7; done; rm -f /run/needle; exit 0")
+            assert status == 0, "octets of a secret key are on the ESP or in the journal"
+
+    def again():
+        status, text = machine.sh("lethectl identity create a")
+        assert status != 0 and "exist" in text, (status, text)
+        status, text = machine.sh("lethectl enroll")
+        assert status != 0 and fingerprints(machine) == known, (status, text)
+
+    check(f"the policy holds PCRs {pcrs} and no pcrlock credential lies on the ESP", policy)
+    check("keys lie in a tmpfs folder of each tor's own user, 0700 and 0600, and tor runs under jemalloc", key_folders)
+    check("no secret key is on the disk or in the journal", secrets)
+    check("creating or enrolling again is refused and changes nothing", again)
+
+    def reboot():
+        machine.down()
+        # An unmeasured unit from SMBIOS, which must have no effect.
+        machine.up("--smbios", "io.systemd.credential:systemd.extra-unit.evil.service=[Service]\nType=oneshot\nExecStart=/bin/touch /run/evil\n",
+                   "--smbios", "io.systemd.credential:systemd.unit-dropin.sysinit.target=[Unit]\nWants=evil.service\n")
+        expect_open(machine, known)
+
+    def no_evil():
+        assert machine.sh("test -e /run/evil")[0] == 1 and machine.sh("systemctl cat evil.service")[0] != 0
+
+    needed(check("a reboot brings both fingerprints back", reboot))
+    check("an SMBIOS credential does not become a unit", no_evil)
+    machine.down()
+    machine.save()
+    store = machine.store()
+    check("the store has its objects on the ESP", lambda: has_objects(store))
+
+    def refused(name, change, reason, *options, after=None):
+        def action():
+            change()
+            machine.up(*options)
+            expect_shut(machine, reason)
+            machine.down()
+            assert machine.store() == store, "the store was changed"
+        check(name, action)
+        machine.vm("cut", check=False)
+        machine.restore()
+
+    path = machine.uki_path()
+    original = machine.get(path)
+    signed = uki.sign if on else lambda binary: binary
+    changed = partial(uki.change_section, original)
+    refused("another command line is refused", lambda: machine.put(path, signed(changed(b".cmdline", b"loglevel=4", b"loglevel=5"))), r"PCRs? .*\b11\b")
+    refused("a changed UKI is refused", lambda: machine.put(path, signed(changed(b".osrel", b"lethe", b"Lethe"))), r"PCRs? .*\b11\b")
+    refused("an added ESP credential is refused", lambda: machine.put("/loader/credentials/lethe.torrc.c.cred", TORRC), r"PCRs? .*\b12\b")
+    refused("another boot loader is refused", lambda: machine.put("/EFI/BOOT/BOOTX64.EFI", original), r"PCRs? .*\b4\b")
+    if on:
+        def unsigned():
+            machine.put(path, changed(b".cmdline", b"loglevel=4", b"loglevel=5"))
+            machine.vm("up", "--profile", "debug", "--no-wait")
+            machine.vm("wait", "--limit", "90", "Security Violation|Access [Dd]enied|Error loading|Failed to (start|load|execute)")
+            assert "Linux version" not in machine.log()
+        check("a changed UKI that is not signed anew does not boot", unsigned)
+        machine.vm("cut")
+        machine.restore()
+
+        def ignored():
+            machine.up("--smbios", "io.systemd.stub.kernel-cmdline-extra=lethe.evil=1")
+            assert "lethe.evil" not in machine.ok("cat /proc/cmdline")
+            expect_open(machine, known)
+        check("an SMBIOS command line has no effect", ignored)
+        machine.down()
+        machine.restore()
+        refused("Secure Boot turned off is refused", lambda: None, r"PCRs? .*\b(4|7)\b", "--secure-boot", "off")
+    else:
+        refused("an SMBIOS command line is refused", lambda: None, r"PCRs? .*\b12\b", "--smbios", "io.systemd.stub.kernel-cmdline-extra=lethe.evil=1")
+
+    def other_tpm():
+        other = Machine(name + "-tpm")
+        machines.append(other)
+        other.up("--disk-from", machine.folder / "disk.saved", "--secure-boot", secure_boot)
+        expect_shut(other, "TPM")
+        other.down()
+        assert other.store() == store, "the store was changed"
+    check("the disk in a machine with another TPM is refused", other_tpm)
+
+    def back():
+        if on:
+            machine.up("--secure-boot", "on")
+        else:
+            machine.up()
+        expect_open(machine, known)
+    check("after all of this the machine itself still opens its vault", back)
+
+
+def has_objects(store):
+    stems = {file.rsplit("/", 1)[-1].rsplit(".", 1)[0] for file in store}
+    assert {"vault", "policy", "relays", "identity-a", "identity-b"} <= stems, store
+
+
+def production_lane(check, machines):
+    """The image without a shell: what it shows on its console."""
+    def first_boot():
+        machine = make_machine(machines, "test-production", "production", "--secure-boot", "on")
+        for relay in RELAYS:
+            machine.vm("wait", f"{relay} .*[0-9A-F]{{40}}.*installed")
+
+    def shown(machine):
+        return {line for line in re.findall(r"[0-9A-F]{40}", machine.log())}
+
+    needed(check("the first boot enrols and shows both relays on the console", first_boot))
+    machine = machines[0]
+    known = shown(machine)
+
+    def reboot():
+        machine.down()
+        machine.up()
+        for relay in RELAYS:
+            machine.vm("wait", f"{relay} .*[0-9A-F]{{40}}.*installed")
+        assert shown(machine) == known and len(known) == 2, (shown(machine), known)
+    needed(check("a reboot shows the same two fingerprints", reboot))
+    machine.down()
+    machine.save()
+    store = machine.store()
+
+    def debug_release():
+        debug = Machine("test-production-debug", "debug")
+        machines.append(debug)
+        debug.up("--no-wait")  # only for its disk
+        debug.vm("cut")
+        machine.put(machine.uki_path(), debug.get(debug.uki_path()))
+        machine.vm("up", "--profile", "debug")
+        expect_shut(machine, r"PCRs? .*\b11\b")
+        machine.down()
+        assert machine.store() == store, "the store was changed"
+    check("a debug release does not open a production vault", debug_release)
+
+
+LANES = {
+    "Secure Boot on": partial(secure_boot_lane, "on"),
+    "Secure Boot off": partial(secure_boot_lane, "off"),
+    "production": production_lane,
+}

@@ -1,0 +1,71 @@
+"""A virtual machine as the tests use it: the verbs of tools/vm, and what Lethe says inside."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CACHE = Path(os.environ["LETHE_CACHE"])
+VM = [sys.executable, "-B", str(Path(__file__).parents[2] / "tools/lib/vm.py")]
+TORRC = b"Nickname lethetest\nORPort 127.0.0.1:auto IPv4Only\nContactInfo none\nSocksPort 0\nDisableNetwork 1\nPublishServerDescriptor 0\nAssumeReachable 1\nExitRelay 0\n"
+
+
+class Machine:
+    def __init__(self, name, profile="debug"):
+        self.name, self.profile = name, profile
+        self.folder = CACHE / "vm" / name
+        self.vm("rm")
+
+    def vm(self, verb, *arguments, input=None, check=True, limit=420):
+        run = subprocess.run([*VM, verb, self.name, *map(str, arguments)], input=input, capture_output=True, timeout=limit)
+        if check and run.returncode != 0:
+            raise AssertionError(f"tools/vm {verb} {self.name}: exit {run.returncode}: {run.stderr.decode(errors='replace').strip()[-500:]}")
+        return run
+
+    def up(self, *options):
+        self.vm("up", "--profile", self.profile, *options)
+
+    def down(self):
+        self.vm("down")
+
+    def log(self):
+        return self.vm("log").stdout.decode(errors="replace")
+
+    def sh(self, script):
+        """The exit status and the output of a script in the guest."""
+        run = self.vm("exec", "--", "bash", "-c", script, check=False)
+        return run.returncode, run.stdout.decode(errors="replace") + run.stderr.decode(errors="replace")
+
+    def ok(self, script):
+        status, output = self.sh(script)
+        assert status == 0, f"{script}: exit {status}: {output}"
+        return output.strip()
+
+    def status(self):
+        """What `lethectl status --json` says, whatever its exit status."""
+        return json.loads(self.vm("exec", "--", "lethectl", "status", "--json", check=False).stdout)
+
+    # The disk, while the machine is off
+
+    def get(self, path):
+        return self.vm("esp", "get", path).stdout
+
+    def put(self, path, data):
+        self.vm("esp", "put", path, input=data)
+
+    def uki_path(self):
+        return next(line for line in self.vm("esp", "ls", "/EFI/Linux").stdout.decode().split() if line.endswith(".efi"))
+
+    def store(self):
+        """The digests of the store's files by path."""
+        files = self.vm("esp", "ls", "/lethe").stdout.decode().split()
+        return {file: hashlib.sha256(self.get(file)).hexdigest() for file in files}
+
+    def save(self):
+        shutil.copyfile(self.folder / "disk.raw", self.folder / "disk.saved")
+
+    def restore(self):
+        shutil.copyfile(self.folder / "disk.saved", self.folder / "disk.raw")

@@ -1,0 +1,79 @@
+"""Boots the real image and checks it: python3 run.py [--results JUNIT.xml] [--keep] [LANE...]
+
+Two machines run side by side. A lane is a sequence of boots of one machine; each check has a name, and a lane stops at a check that
+fails only when the later ones need it.
+"""
+
+import argparse
+import threading
+import time
+import traceback
+from xml.sax.saxutils import quoteattr
+
+import lanes
+
+
+class Report:
+    def __init__(self):
+        self.cases = []
+        self.lock = threading.Lock()
+
+    def check(self, lane, name, action):
+        """Runs one check; says and keeps how it went. Returns whether it passed."""
+        begin, failure = time.monotonic(), None
+        try:
+            action()
+        except Exception as error:  # whatever a check meets is that check's failure
+            failure = str(error) or repr(error)
+            if not isinstance(error, AssertionError):
+                failure += "\n" + traceback.format_exc()
+        seconds = time.monotonic() - begin
+        with self.lock:
+            self.cases.append((lane, name, seconds, failure))
+            print(f"{'FAIL' if failure else 'ok  '} {lane}: {name} ({seconds:.0f} s)" + (f"\n     {failure}" if failure else ""), flush=True)
+        return failure is None
+
+    def write(self, path):
+        with open(path, "w") as out:
+            out.write("<testsuite name='vm'>\n")
+            for lane, name, seconds, failure in self.cases:
+                out.write(f"<testcase classname={quoteattr(lane)} name={quoteattr(name)} time='{seconds:.1f}'>")
+                out.write(f"<failure message={quoteattr(failure)}/>" if failure else "")
+                out.write("</testcase>\n")
+            out.write("</testsuite>\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", metavar="JUNIT.xml")
+    parser.add_argument("--keep", action="store_true", help="leave the machines for a look")
+    parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(lanes.LANES))
+    options = parser.parse_args()
+    report = Report()
+    waiting = [(name, lanes.LANES[name]) for name in options.lanes or lanes.LANES]
+
+    def work():
+        while waiting:
+            name, lane = waiting.pop(0)
+            machines = []
+            try:
+                lane(lambda text, action: report.check(name, text, action), machines)
+            except lanes.Stop:
+                pass
+            except Exception:
+                error = traceback.format_exc()
+                report.check(name, "the lane runs to its end", lambda: (_ for _ in ()).throw(AssertionError(error)))
+            for machine in machines:
+                machine.vm("cut" if options.keep else "rm", check=False)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if options.results:
+        report.write(options.results)
+    return 1 if any(failure for *_, failure in report.cases) else 0
+
+
+raise SystemExit(main())
