@@ -8,6 +8,8 @@
 
 LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
 trixie_root=$LETHE_CACHE/trixie
+lethe_top=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
+lethe_build=$LETHE_CACHE/build/$(echo "$lethe_top" | sha256sum | cut -c1-12)  # of this checkout alone
 trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -59,8 +61,6 @@ SOURCES
 
 trixie_run() {
     if on_trixie; then "$@"; return; fi
-    local checkout=$PWD top
-    top=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
     unshare --mount --propagation slave bash -euc '
         root=$1 top=$2 cache=$3 cwd=$4; shift 4
         mount --bind "$root" "$root"                     # mkosi wants its root to be a mount point
@@ -78,5 +78,15 @@ trixie_run() {
         fi
         cp -L /etc/resolv.conf "$root/etc/resolv.conf"
         exec chroot "$root" /usr/bin/env -C "$cwd" HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"
-    ' trixie_run "$trixie_root" "$top" "$LETHE_CACHE" "$checkout" "$@"
+    ' trixie_run "$trixie_root" "$lethe_top" "$LETHE_CACHE" "$PWD" "$@"
+}
+
+# Configures and compiles the program, with or without its tests; what is compiled already stays.
+lethe_compile() {
+    local tests=$1
+    trixie_run env CCACHE_DIR="$LETHE_CACHE/ccache" bash -euc '
+        [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$1.log" 2>&1 || { cat "$1.log"; exit 1; }
+        if [ "$2" = true ]; then meson configure "$1" -Dtests=true; fi
+        meson compile -C "$1"
+    ' lethe_compile "$lethe_build" "$tests" >&2
 }
