@@ -21,7 +21,11 @@ public:
         emitInterfacesAddedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
     }
     ~RelayObject() {
-        emitInterfacesRemovedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
+        try {
+            emitInterfacesRemovedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
+        } catch (const sdbus::Error&) {
+            // The bus is gone, and with it everybody who would want to know.
+        }
         unregisterAdaptor();
     }
 
@@ -65,17 +69,19 @@ private:
     using Manager_adaptor::INTERFACE_NAME;
 
     sdbus::ObjectPath CreateRelay(const std::string& name) override {
-        const auto result = service_.create_relay(name);
-        announce();
-        answer([&] { return result; });
+        answer([&] {
+            const auto result = service_.create_relay(name);
+            announce();
+            return result;
+        });
         return path_of(name);
     }
     void Reload() override {
         answer([&] {
             service_.restore();
+            announce();
             return Result<void>{};
         });
-        announce();
     }
     std::string VaultState() override { return std::string{name_of(service_.vault().state)}; }
     std::string VaultReason() override { return service_.vault().reason ? service_.vault().reason->message : ""; }

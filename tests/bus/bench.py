@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 NOBODY = 65534
-LIMIT = 60  # seconds; no wait is longer
+LIMIT = 30  # seconds; no wait is longer
 
 # The rules of the system bus, as dbus's own system.conf has them, without its socket and its user.
 BUS_CONFIG = """<busconfig>

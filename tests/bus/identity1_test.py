@@ -12,7 +12,7 @@ import sys
 import traceback
 import xml.etree.ElementTree as ElementTree
 
-from bench import NOBODY, Bench, refused
+from bench import LIMIT, NOBODY, Bench, refused
 
 MANAGER = "/org/lethe/Identity1"
 CREATE = "org.lethe.Identity1.Manager.CreateRelay"
@@ -85,6 +85,14 @@ def _(bench):
 def _(bench):
     enrolled(bench)
     assert bench.stop() == 0
+
+
+@check("when the bus goes away the daemon ends with status 1, so that systemd starts it again")
+def _(bench):
+    enrolled(bench, "a")
+    bench.bus.kill()
+    assert bench.daemon.wait(LIMIT) == 1, bench.daemon.returncode
+    assert "<3>" in bench.journal.read_text()
 
 
 @check("everybody may read and verify")

@@ -83,10 +83,13 @@ trixie_run() {
 
 # Configures and compiles the program, with or without its tests; what is compiled already stays.
 lethe_compile() {
-    local tests=$1
+    local tests=$1 lock
+    exec {lock}>"$lethe_build.lock"
+    flock "$lock"
     trixie_run env CCACHE_DIR="$LETHE_CACHE/ccache" bash -euc '
         [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$1.log" 2>&1 || { cat "$1.log"; exit 1; }
         if [ "$2" = true ]; then meson configure "$1" -Dtests=true; fi
         meson compile -C "$1"
     ' lethe_compile "$lethe_build" "$tests" >&2
+    exec {lock}>&-
 }
