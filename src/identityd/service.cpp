@@ -105,14 +105,14 @@ void IdentityService::report_stored(RelayState state, const std::string& reason)
 
 void IdentityService::restore_relay(Roster& roster, const std::string& name) {
     const bool pending = roster[name] == RelayStage::pending;
-    const auto exists = open_->store.exists(identity_of(name));
-    if (!exists) return report(name, RelayState::damaged, exists.error().message);
-    if (pending && !*exists) {
+    auto identity = read_identity(*open_, name);
+    if (pending && !identity && (identity.error().kind == ErrorKind::not_found || identity.error().kind == ErrorKind::corrupt)) {
+        // Keys of a pending relay have never reached tor: what a power cut left of their first write is worth nothing. The new ones go
+        // into the other slot.
         auto made = make_identity(*open_, roster, name);
         if (!made) return report(name, RelayState::pending, "its keys could not be made: " + made.error().message);
         return install(name, std::move(*made));
     }
-    auto identity = read_identity(*open_, name);
     if (!identity) {
         return report(name, RelayState::damaged,
                       std::format("{}; put identity-{}.a or .b back from a copy of the store. No new keys are made in its place",

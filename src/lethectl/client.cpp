@@ -158,21 +158,22 @@ Outcome<void> reload() {
     });
 }
 
-std::string unit_state(const std::string& unit) {
-    constexpr auto systemd = "org.freedesktop.systemd1";
+ServiceState service_state(const std::string& unit) {
+    const std::string systemd = "org.freedesktop.systemd1";
     try {
         const auto connection = sdbus::createSystemBusConnection();
         sdbus::ObjectPath path;
-        proxy(*connection, systemd, "/org/freedesktop/systemd1")
+        proxy(*connection, systemd.c_str(), "/org/freedesktop/systemd1")
             ->callMethod("GetUnit")
-            .onInterface("org.freedesktop.systemd1.Manager")
+            .onInterface(systemd + ".Manager")
             .withArguments(unit)
             .storeResultsTo(path);
-        const sdbus::Variant state =
-            proxy(*connection, systemd, path)->getProperty("ActiveState").onInterface("org.freedesktop.systemd1.Unit");
-        return state.get<std::string>();
+        const auto object = proxy(*connection, systemd.c_str(), path);
+        const sdbus::Variant active = object->getProperty("ActiveState").onInterface(systemd + ".Unit");
+        const sdbus::Variant text = object->getProperty("StatusText").onInterface(systemd + ".Service");
+        return {active.get<std::string>(), text.get<std::string>()};
     } catch (const sdbus::Error& error) {
-        return error.getName() == "org.freedesktop.systemd1.NoSuchUnit" ? "inactive" : "unknown";
+        return {error.getName() == systemd + ".NoSuchUnit" ? "inactive" : "unknown", ""};
     }
 }
 

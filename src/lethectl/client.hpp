@@ -40,7 +40,11 @@ Outcome<void> create_relay(const std::string& name);
 Outcome<void> verify_relay(const std::string& name);
 Outcome<void> reload();
 
-/// ActiveState of a unit, as systemd says it: "active", "failed"; "inactive" when it is not loaded, "unknown" when systemd does not answer.
-std::string unit_state(const std::string& unit);
+/// What systemd says about a service.
+struct ServiceState {
+    std::string active;  ///< ActiveState: "active", "failed"; "inactive" when it is not loaded, "unknown" when systemd does not answer
+    std::string text;    ///< StatusText: what it said of itself last
+};
+ServiceState service_state(const std::string& unit);
 
 }  // namespace lethe::ctl

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <format>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -8,20 +9,51 @@
 namespace lethe::ctl {
 namespace {
 
-bool is_good(const Relay& relay, const std::string& tor) { return relay.state == "installed" && tor != "failed"; }
+// A relay and the tor that has its keys.
+struct Line {
+    Relay relay;
+    ServiceState tor;
 
-Cell dot(bool good) { return {"●", good ? Tone::good : Tone::bad}; }
+    std::string tor_unit() const { return std::format("tor@{}.service", relay.name); }
+    bool good() const { return relay.state == "installed" && tor.active != "failed"; }
+    /// Why it is not good and what to do; or a note.
+    std::string reason() const {
+        if (relay.state != "installed" || tor.active != "failed") return relay.reason;
+        return tor.text.empty() ? std::format("see `systemctl status {}`", tor_unit()) : tor.text;
+    }
+};
 
-int print_json(const Identities& all, const std::vector<std::string>& tor_states, bool good) {
-    nlohmann::ordered_json relays = nlohmann::ordered_json::array();
-    for (std::size_t i = 0; i < all.relays.size(); ++i) {
-        auto relay = to_json(all.relays[i]);
-        relay["tor"] = tor_states[i];
+std::string as_json(const Vault& vault, const std::vector<Line>& lines) {
+    auto relays = nlohmann::ordered_json::array();
+    for (const auto& line : lines) {
+        auto relay = to_json(line.relay);
+        relay["tor"] = line.tor.active;
+        relay["tor_status"] = line.tor.text;
         relays.push_back(std::move(relay));
     }
-    const nlohmann::ordered_json vault{{"state", all.vault.state}, {"error", all.vault.error_name}, {"reason", all.vault.reason}};
-    std::cout << nlohmann::ordered_json{{"version", all.vault.version}, {"vault", vault}, {"relays", relays}}.dump(2) << "\n";
-    return good ? exit_ok : exit_person;
+    const nlohmann::ordered_json vault_json{{"state", vault.state}, {"error", vault.error_name}, {"reason", vault.reason}};
+    return nlohmann::ordered_json{{"version", vault.version}, {"vault", vault_json}, {"relays", relays}}.dump(2) + "\n";
+}
+
+std::string as_text(const Vault& vault, const std::vector<Line>& lines) {
+    const bool open = vault.state == "open";
+    auto text = std::format("Vault: {}  (Lethe {})\n", in_tone(open ? Tone::good : Tone::bad, vault.state), vault.version);
+    if (!open) text += "  " + vault.reason + "\n";
+    // Dots come first and alone in their column, so that a person who looks at the console sees red at once.
+    std::vector<std::vector<Cell>> rows;
+    for (const auto& line : lines) {
+        rows.push_back({{"●", line.good() ? Tone::good : Tone::bad},
+                        {line.relay.name, Tone::strong},
+                        {line.relay.fingerprint.empty() ? "-" : line.relay.fingerprint},
+                        {"keys " + line.relay.state},
+                        {"tor " + line.tor.active}});
+    }
+    text += table(rows);
+    if (open && lines.empty()) text += "  no relays yet; make one with `lethectl identity create NAME` as root\n";
+    for (const auto& line : lines) {
+        if (open && !line.reason().empty()) text += std::format("  {}: {}\n", line.relay.name, line.reason());
+    }
+    return text;
 }
 
 }  // namespace
@@ -29,34 +61,13 @@ int print_json(const Identities& all, const std::vector<std::string>& tor_states
 Outcome<int> status(const Invocation& invocation) {
     const auto all = read_identities();
     if (!all) return std::unexpected(all.error());
-    const bool open = all->vault.state == "open";
-    bool good = open;
-    std::vector<std::string> tor_states;
+    std::vector<Line> lines;
     for (const auto& relay : all->relays) {
-        tor_states.push_back(unit_state(std::format("tor@{}.service", relay.name)));
-        good &= is_good(relay, tor_states.back());
+        lines.push_back({relay, {}});
+        lines.back().tor = service_state(lines.back().tor_unit());
     }
-    if (invocation.json) return print_json(*all, tor_states, good);
-
-    // Dots come first and alone in their column, so that a person who looks at the console sees red at once.
-    std::vector<std::vector<Cell>> rows;
-    std::string reasons;
-    for (std::size_t i = 0; i < all->relays.size(); ++i) {
-        const auto& relay = all->relays[i];
-        rows.push_back({dot(is_good(relay, tor_states[i])),
-                        {relay.name, Tone::strong},
-                        {relay.fingerprint.empty() ? "-" : relay.fingerprint},
-                        {"keys " + relay.state},
-                        {"tor " + tor_states[i]}});
-        if (!relay.reason.empty() && open) reasons += std::format("  {}: {}\n", relay.name, relay.reason);
-        else if (tor_states[i] == "failed") reasons += std::format("  {}: see `systemctl status tor@{}`\n", relay.name, relay.name);
-    }
-    std::cout << "Vault: " << in_tone(open ? Tone::good : Tone::bad, all->vault.state) << "  (Lethe " << all->vault.version << ")\n";
-    if (!open) std::cout << "  " << all->vault.reason << "\n";
-    std::cout << table(rows);
-    if (rows.empty() && open) std::cout << "  no relays yet; make one with `lethectl identity create NAME` as root\n";
-    std::cout << reasons;
-    return good ? exit_ok : exit_person;
+    std::cout << (invocation.json ? as_json(all->vault, lines) : as_text(all->vault, lines));
+    return all->vault.state == "open" && std::ranges::all_of(lines, &Line::good) ? exit_ok : exit_person;
 }
 
 }  // namespace lethe::ctl

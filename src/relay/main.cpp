@@ -1,6 +1,7 @@
 // lethe-relay NAME: the ExecStart= of tor@NAME.service. Becomes tor when the relay's keys are the sealed ones; otherwise says why not and
 // ends with status 78, on which the unit is not started again. It runs as the relay's own user and needs no rights beyond that.
 
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
@@ -46,7 +47,8 @@ std::filesystem::path torrc_of(const std::string& relay) {
 
 Result<void> become_tor(const std::string& relay) {
     TRY(check_relay_name(relay));
-    const RuntimePaths paths;
+    RuntimePaths paths;
+    if (const char* path = std::getenv("LETHE_RUNTIME")) paths.runtime = path;  // for tests
     if (const auto checked = check_installed_keys(paths, relay); !checked) {
         if (checked.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
         return checked;
@@ -68,5 +70,7 @@ int main(int count, char** values) {
     }
     const auto failed = become_tor(values[1]);
     std::println(stderr, "<3>relay {} does not start: {}", values[1], failed.error().message);
+    // Where `lethectl status` finds it: the machine may have no shell to read the journal with.
+    sd_notify(0, ("STATUS=" + failed.error().message).c_str());
     return exit_refused;
 }

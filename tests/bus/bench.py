@@ -39,9 +39,11 @@ BUS_CONFIG = """<busconfig>
 
 
 class Bench:
-    def __init__(self, identityd, lethectl, machine, source):
+    def __init__(self, identityd, lethectl, relay, machine, source):
         # meson names them relative to where it runs the test; the programs are started elsewhere.
-        self.identityd, self.lethectl_path, self.machine_path, self.source = (Path(path).resolve() for path in (identityd, lethectl, machine, source))
+        programs = (Path(path).resolve() for path in (identityd, lethectl, relay, machine))
+        self.identityd, self.lethectl_path, self.relay_path, self.machine_path = programs
+        self.source = Path(source).resolve()
         self.folder = Path(tempfile.mkdtemp(prefix="lethe-bus-"))
         self.folder.chmod(0o755)
         self.store, self.runtime = self.folder / "store", self.folder / "runtime"
@@ -114,6 +116,23 @@ class Bench:
 
     def lethectl(self, *arguments, user=0):
         return self.run([self.lethectl_path, *arguments], user)
+
+    def torrc(self, text):
+        """The operator's torrc, for every relay."""
+        (self.folder / "credentials").mkdir(exist_ok=True)
+        (self.folder / "credentials/torrc").write_text(text)
+
+    def relay(self, name):
+        """What tor@NAME.service runs, up to where it would become tor. What it tells the service manager is in self.notified."""
+        environment = dict(self.environment, NOTIFY_SOCKET=str(self.folder / "notify-relay"), LETHE_RUNTIME=str(self.runtime), RUNTIME_DIRECTORY=str(self.folder),
+                           CREDENTIALS_DIRECTORY=str(self.folder / "credentials"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            (self.folder / "notify-relay").unlink(missing_ok=True)
+            notify.bind(str(self.folder / "notify-relay"))
+            notify.settimeout(LIMIT)
+            done = subprocess.run([self.relay_path, name], capture_output=True, text=True, timeout=LIMIT, env=environment)
+            self.notified = notify.recv(4096).decode()
+        return done.returncode, done.stdout, done.stderr
 
     def status(self):
         return json.loads(self.lethectl("status", "--json")[1])

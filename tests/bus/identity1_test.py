@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""identity1_test.py IDENTITYD LETHECTL MACHINE SOURCE: org.lethe.Identity1 and lethectl, with the real binaries on a private system bus.
+"""identity1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: org.lethe.Identity1 and lethectl, with the real binaries on a private system bus.
 
 Runs as root, because it plays two users. Prints TAP. Each check has a machine of its own.
 """
@@ -267,6 +267,35 @@ def _(bench):
     assert status == 4 and "only root" in err
 
 
+@check("a relay that may not start says why, with status 78, and one whose keys were exchanged does not start")
+def _(bench):
+    def refusal(name):
+        status, _, err = bench.relay(name)
+        assert status == 78 and err.startswith(f"<3>relay {name} does not start: "), (status, err)
+        assert bench.notified.startswith("STATUS=") and bench.notified[7:] in err, bench.notified
+        return err
+    assert "is not running" in refusal("a")
+    enrolled(bench, "a", "b")
+    assert "lethectl identity create c" in refusal("c")
+    assert "relay's name" in refusal("../a")
+    assert "torrc" in refusal("a")  # its keys are the sealed ones; there is no torrc
+    bench.torrc("KeyDirectory /tmp\n")
+    assert "KeyDirectory" in refusal("a")
+    keys = bench.runtime / "keys"
+    (keys / "a").rename(keys / "old")
+    (keys / "b").rename(keys / "a")
+    assert "sealed identity" in refusal("a")
+    shutil.rmtree(keys / "a")
+    assert "keys/a" in refusal("a")
+    damage(bench, "identity-a.*")
+    bench.restart()
+    assert "damaged" in refusal("a")
+    bench.stop()
+    bench.machine("extend", 11)
+    bench.start()
+    assert re.search("the vault is shut: .*PCR .*11", refusal("a"))
+
+
 @check("no secret octet of the keys is in the store, in the journal or in what is printed")
 def _(bench):
     enrolled(bench, "a")
@@ -282,7 +311,7 @@ def main():
     failed = 0
     for number, (sentence, function) in enumerate(CHECKS, 1):
         try:
-            with Bench(*sys.argv[1:5]) as bench:
+            with Bench(*sys.argv[1:6]) as bench:
                 try:
                     function(bench)
                 except Exception:

@@ -259,13 +259,25 @@ TEST(IdentityService, PendingRelayWithAnIdentityTakesThatOne) {
     EXPECT_EQ(machine.roster().at("a"), RelayStage::created);
 }
 
-TEST(IdentityService, PendingRelayWithAnUnreadableIdentityIsNotMadeAgain) {
+TEST(IdentityService, PendingRelayWhoseFirstWriteWasCutIsMadeInTheOtherSlot) {
     Machine machine;
     std::ofstream(machine.folder / "identity-a.a") << "torn";
-    const auto torn = machine.files()["identity-a.a"];
     Daemon daemon(machine);
-    EXPECT_EQ(daemon.state("a"), RelayState::damaged);
-    EXPECT_EQ(machine.files()["identity-a.a"], torn);
+    EXPECT_EQ(daemon.state("a"), RelayState::installed) << daemon.reason("a");
+    EXPECT_EQ(machine.roster().at("a"), RelayStage::created);
+    Daemon next(machine);
+    EXPECT_EQ(next.place.manifests["a"], daemon.place.manifests["a"]);
+    EXPECT_EQ(next.place.made, 0);
+}
+
+TEST(IdentityService, PendingRelayWithTwoUnreadableSlotsIsNotMadeAgain) {
+    Machine machine;
+    for (const char* file : {"identity-a.a", "identity-a.b"}) std::ofstream(machine.folder / file) << "torn";
+    const auto torn = machine.files();
+    Daemon daemon(machine);
+    EXPECT_EQ(daemon.state("a"), RelayState::pending);
+    EXPECT_THAT(daemon.reason("a"), HasSubstr("both slots are damaged"));
+    for (const char* file : {"identity-a.a", "identity-a.b"}) EXPECT_EQ(machine.files()[file], torn.at(file));
     EXPECT_EQ(daemon.state("b"), RelayState::installed);
 }
 

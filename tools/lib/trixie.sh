@@ -8,6 +8,8 @@
 
 LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
 trixie_root=$LETHE_CACHE/trixie
+# One compiler cache for all build folders: what a path holds of them is left out of the comparison.
+export CCACHE_DIR=$LETHE_CACHE/ccache CCACHE_BASEDIR=$LETHE_CACHE CCACHE_NOHASHDIR=1
 lethe_top=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
 lethe_build=$LETHE_CACHE/build/$(echo "$lethe_top" | sha256sum | cut -c1-12)  # of this checkout alone
 trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)

@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+"""generator_test.py GENERATOR: which units lethe-generator starts for which credentials. Prints TAP."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SYSTEM = "/usr/lib/systemd/system/"
+
+
+def generate(*credentials):
+    """The links that are made, by path, for these files in the credential store; None stands for no store at all."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, out = Path(folder) / "credstore", Path(folder) / "out"
+        out.mkdir()
+        if credentials != (None,):
+            store.mkdir()
+            for credential in credentials:
+                (store / credential).touch()
+        subprocess.run([sys.argv[1], out, out, out], check=True, timeout=30, env=dict(os.environ, LETHE_CREDSTORE=str(store)),
+                       stderr=subprocess.DEVNULL)
+        return {str(link.relative_to(out)): os.readlink(link) for link in out.rglob("*") if link.is_symlink()}
+
+
+def units(name):
+    return {f"multi-user.target.wants/tor@{name}.service": SYSTEM + "tor@.service",
+            f"lethe-identityd.service.wants/lethe-relay-user@{name}.service": SYSTEM + "lethe-relay-user@.service"}
+
+
+checks = {
+    "a torrc credential starts its tor, and the daemon waits for its user": lambda: generate("lethe.torrc.a") == units("a"),
+    "two relays do": lambda: generate("lethe.torrc.a", "lethe.torrc.b2") == units("a") | units("b2"),
+    "names that no relay can have start nothing, and the others are not affected": lambda: generate(
+        "lethe.torrc.A", "lethe.torrc.", "lethe.torrc.a b", "lethe.torrc.a.b", "lethe.torrc.@a", "lethe.torrc." + "x" * 20, "lethe.torrc.c")
+        == units("c"),
+    "other credentials start nothing": lambda: generate("lethe.other", "torrc.a", "xlethe.torrc.a") == {},
+    "no credential store starts nothing": lambda: generate(None) == {},
+}
+print(f"1..{len(checks)}")
+status = 0
+for number, (sentence, check) in enumerate(checks.items(), 1):
+    good = check()
+    status |= not good
+    print(f"{'ok' if good else 'not ok'} {number} {sentence}")
+sys.exit(status)
