@@ -260,7 +260,7 @@ class Machine:
         with open("console.log", "rb") as file:
             file.seek(self.run().get("console", 0))
             text = file.read().decode(errors="replace")
-        return re.sub(r"\x1b(\[[0-9;?=]*[A-Za-z]|\].*?(\x07|\x1b\\)|[()].|[=>78c])", "", text).replace("\r", "")
+        return re.sub(r"\x1b(\[[0-9;:?=!]*[A-Za-z]|\].*?(\x07|\x1b\\)|[()].|[=>78cM])", "", text).replace("\r", "")
 
     def last_line(self):
         lines = [line for line in self.console_text().splitlines() if line.strip()]
