@@ -22,7 +22,7 @@ def make_tree(tree):
     """The host's units and ours, and a stub for every program that ours run. Returns the names of our units."""
     shutil.copytree("/" / UNITS, tree / UNITS, symlinks=True)
     names = set()
-    for folder in (SOURCE / "units", SOURCE / "mkosi.extra" / UNITS):
+    for folder in (SOURCE / "units", SOURCE / "mkosi.extra" / UNITS, SOURCE / "mkosi.images/initrd/mkosi.extra" / UNITS):
         for path in folder.glob("*"):
             if path.suffix == ".d":
                 shutil.copytree(path, tree / UNITS / path.name, dirs_exist_ok=True)

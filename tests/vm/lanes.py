@@ -6,8 +6,9 @@ import mmap
 import re
 from functools import partial
 
+import contents
 import uki
-from machine import TORRC, Machine
+from machine import CACHE, TORRC, Machine
 
 RELAYS = ("a", "b")
 
@@ -117,6 +118,7 @@ def secure_boot_lane(secure_boot, check, machines):
         machine.up("--smbios", "io.systemd.credential:systemd.extra-unit.evil.service=[Service]\nType=oneshot\nExecStart=/bin/touch /run/evil\n",
                    "--smbios", "io.systemd.credential:systemd.unit-dropin.sysinit.target=[Unit]\nWants=evil.service\n")
         expect_open(machine, known)
+        policy()  # put back from the store, /var being empty at each boot
 
     def no_evil():
         assert machine.sh("test -e /run/evil")[0] == 1 and machine.sh("systemctl cat evil.service")[0] != 0
@@ -207,8 +209,21 @@ def has_objects(store):
     assert {"vault", "policy", "relays", "identity-a", "identity-b"} <= stems, store
 
 
+NO_PROGRAM = {"sh", "bash", "dash", "busybox", "login", "agetty", "sulogin", "su", "sudo", "sshd", "apt", "apt-get", "dpkg", "perl", "python3",
+              "swapon", "mkswap", "systemd-coredump", "kexec", "gdb"}
+
+
 def production_lane(check, machines):
-    """The image without a shell: what it shows on its console."""
+    """The image without a shell: what is in it, and what it shows on its console."""
+    def closed():
+        found = contents.programs((CACHE / "image/production/current/lethe.efi").read_bytes())
+        assert "root/usr/bin/tor" in found and "root/usr/bin/lethectl" in found, found
+        present = {path for path in found if path.rsplit("/", 1)[-1] in NO_PROGRAM}
+        assert not present, present
+        assert len(found) <= 60, f"{len(found)} programs: {sorted(found)}"
+
+    check("there is no shell, login, package manager, interpreter or swap in it, and no more than 60 programs", closed)
+
     def first_boot():
         machine = make_machine(machines, "test-production", "production", "--secure-boot", "on")
         for relay in RELAYS:

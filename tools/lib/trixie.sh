@@ -91,7 +91,7 @@ lethe_compile() {
     trixie_run env CCACHE_DIR="$LETHE_CACHE/ccache" bash -euc '
         [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$1.log" 2>&1 || { cat "$1.log"; exit 1; }
         if [ "$2" = true ]; then meson configure "$1" -Dtests=true; fi
-        meson compile -C "$1"
+        ninja -C "$1"
     ' lethe_compile "$lethe_build" "$tests" >&2
     exec {lock}>&-
 }
