@@ -10,11 +10,11 @@ LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
 trixie_root=$LETHE_CACHE/trixie
 # One compiler cache for all build folders: what a path holds of them is left out of the comparison.
 export CCACHE_DIR=$LETHE_CACHE/ccache CCACHE_BASEDIR=$LETHE_CACHE CCACHE_NOHASHDIR=1
-lethe_top=$(git -C "$(dirname "${BASH_SOURCE[0]}")" rev-parse --show-toplevel)
+lethe_top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 lethe_build=$LETHE_CACHE/build/$(echo "$lethe_top" | sha256sum | cut -c1-12)  # of this checkout alone
 trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() { if [ -t 2 ]; then printf '\033[1m==>\033[0m %s\n' "$*"; else printf '==> %s\n' "$*"; fi >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 on_trixie() { [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = trixie ]; }
@@ -40,10 +40,10 @@ trixie_prepare_host() {
 
 trixie_prepare_root() {
     [ "$(cat "$trixie_root/.packages" 2>/dev/null)" = "$trixie_packages" ] && return
-    if ! command -v mmdebstrap >/dev/null || ! command -v git >/dev/null; then
+    if ! command -v mmdebstrap >/dev/null; then
         say "installing mmdebstrap with apt-get"
         apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap git
+        DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap
     fi
     if [ ! -e "$trixie_root/.packages" ]; then
         say "making a Debian 13 (trixie) build root in $trixie_root (once; some minutes)"
