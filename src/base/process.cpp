@@ -152,4 +152,9 @@ Result<Outcome> run(const Command& command) {
     return outcome;
 }
 
+std::string last_line(std::string_view text) {
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return std::string(text.substr(text.rfind('\n') + 1));
+}
+
 }  // namespace lethe

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -24,5 +25,8 @@ struct Outcome {
 /// Runs a program to its end and collects what it prints (1 MiB a stream at most, the rest is discarded).
 /// @error io  it cannot be started, or did not end within the limit.
 Result<Outcome> run(const Command& command);
+
+/// The last line of what a program printed, without its newline: as a rule the one that says why it failed.
+std::string last_line(std::string_view text);
 
 }  // namespace lethe

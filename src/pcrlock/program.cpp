@@ -21,11 +21,6 @@ std::string pcr_argument(std::span<const unsigned> pcrs) {
     return argument;
 }
 
-std::string last_line(std::string_view text) {
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    return std::string(text.substr(text.rfind('\n') + 1));
-}
-
 // A phase that begins, or IMA, extends a PCR while a policy session is open. systemd-pcrlock starts unsealing again, not the rest.
 bool pcr_changed(std::string_view standard_error) {
     return standard_error.contains("PCR have changed since checked") || standard_error.contains("Stale file handle");

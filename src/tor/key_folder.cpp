@@ -43,12 +43,6 @@ private:
     std::filesystem::path path_;
 };
 
-std::string last_line(std::string_view text) {
-    while (text.ends_with('\n')) text.remove_suffix(1);
-    const auto newline = text.rfind('\n');
-    return std::string(newline == text.npos ? text : text.substr(newline + 1));
-}
-
 // Both configuration files are ones that do not exist, so that nothing of the machine's own configuration reaches this run.
 Result<void> run_tor(const std::filesystem::path& tor, const std::filesystem::path& directory) {
     const Command command{{tor, "--list-fingerprint", "--hush", "--defaults-torrc", directory / "no-defaults", "--ignore-missing-torrc",

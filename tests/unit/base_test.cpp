@@ -156,6 +156,12 @@ TEST(Process, OneThatDoesNotEndIsStopped) {
 
 TEST(Process, OneThatIsNotThereIsNotFound) { EXPECT_EQ(run({.arguments = {"/nonexistent"}}).error().kind, ErrorKind::not_found); }
 
+TEST(Process, LastLineLeavesTheEmptyOnesAtTheEndOut) {
+    EXPECT_EQ(last_line("first\nlast\n\n"), "last");
+    EXPECT_EQ(last_line("only"), "only");
+    EXPECT_EQ(last_line("\n"), "");
+}
+
 TEST(Process, ASignalIsReportedAsAShellDoes) { EXPECT_EQ(run(shell("kill -9 $$"))->exit_status, 128 + 9); }
 
 }  // namespace
