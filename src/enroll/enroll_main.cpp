@@ -3,6 +3,7 @@
 
 #include <iostream>
 
+#include "base/file.hpp"
 #include "enroll/enroll.hpp"
 #include "enroll/options.hpp"
 #include "enroll/relays.hpp"

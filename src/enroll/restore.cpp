@@ -1,5 +1,6 @@
 #include "enroll/restore.hpp"
 
+#include "base/file.hpp"
 #include "pcrlock/policy_file.hpp"
 
 namespace lethe {

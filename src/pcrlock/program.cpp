@@ -1,5 +1,6 @@
 #include "pcrlock/program.hpp"
 
+#include "base/file.hpp"
 #include "pcrlock/json.hpp"
 
 namespace lethe {

@@ -4,12 +4,12 @@
 #include <functional>
 #include <optional>
 
-#include "base/file.hpp"
+#include "vault/disk.hpp"
 #include "vault/object.hpp"
 
 namespace lethe {
 
-/// The directory that holds two slots, NAME.a and NAME.b, of each object. Works on FAT: relies on no rename.
+/// Two slots, NAME.a and NAME.b, of each object, on a disk. Works on FAT: relies on no rename.
 ///
 /// A write goes to the slot that is not the newest, is synced and read back; whenever power goes, the newest or the one before it is there.
 /// Slots are written in place and never shrink, so that after the first two writes an object's clusters stay where they are: a FAT that is
@@ -18,6 +18,10 @@ class Store {
 public:
     /// @error not_found  no such directory: the store's file system is not mounted.
     static Result<Store> open(const std::filesystem::path& directory);
+    explicit Store(std::unique_ptr<Disk> disk) : disk_(std::move(disk)) {}
+
+    /// For messages: where a person finds it.
+    std::string place() const { return disk_->place(); }
 
     /// The ids of `kind` with at least one slot file, in order of name.
     Result<std::vector<ObjectId>> list(ObjectKind kind) const;
@@ -46,13 +50,12 @@ private:
     using Maker = std::function<Octets(std::uint64_t generation)>;
     struct Slot;
 
-    Store(Fd directory, std::filesystem::path path) : directory_(std::move(directory)), path_(std::move(path)) {}
     Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
     Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make);
     Result<void> write_slot(const std::string& file, OctetView octets);
+    std::string path_of(const std::string& file) const { return place() + "/" + file; }
 
-    Fd directory_;
-    std::filesystem::path path_;
+    std::unique_ptr<Disk> disk_;
 };
 
 }  // namespace lethe

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "base/file.hpp"
 #include "enroll/restore.hpp"
 #include "fake_pcrlock.hpp"
 #include "temporary_folder.hpp"

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "base/file.hpp"
 #include "fake_pcrlock.hpp"
 #include "tor_keys.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "base/file.hpp"
 #include "fake_tpm.hpp"
 #include "temporary_folder.hpp"
 #include "tpm/policy.hpp"

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/octets.hpp"
+
+namespace lethe {
+
+/// Where a store's slot files lie, as far as a store touches it: the verbs between which power can go. What was written is there for good
+/// once its file is synced; a file that is new, or gone, once the names are.
+class Disk {
+public:
+    virtual ~Disk() = default;
+
+    virtual Result<std::vector<std::string>> names() const = 0;
+    virtual Result<bool> exists(const std::string& file) const = 0;
+    /// The whole file, from the medium and not from a cache.
+    /// @error not_found  it does not exist.
+    /// @error corrupt    it is no regular file, or larger than any slot.
+    virtual Result<Octets> read(const std::string& file) const = 0;
+    /// Writes from the start of the file, which is made when there is none, and leaves what lies behind.
+    virtual Result<void> write(const std::string& file, OctetView octets) = 0;
+    virtual Result<void> sync(const std::string& file) = 0;
+    virtual Result<void> remove(const std::string& file) = 0;
+    virtual Result<void> sync_names() = 0;
+
+    /// Slots are padded to a multiple of this, so that files seldom grow.
+    virtual std::size_t block_octets() const = 0;
+    /// For messages: where a person finds it.
+    virtual std::string place() const = 0;
+};
+
+/// A directory, on any file system.
+/// @error not_found  no such directory: its file system is not mounted.
+Result<std::unique_ptr<Disk>> open_folder_disk(const std::filesystem::path& directory);
+
+}  // namespace lethe

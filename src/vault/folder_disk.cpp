@@ -1,0 +1,86 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file.hpp"
+#include "vault/disk.hpp"
+#include "vault/object.hpp"
+
+namespace lethe {
+
+namespace {
+
+constexpr std::size_t slot_limit_octets = payload_limit_octets + (1 << 20);
+
+class FolderDisk final : public Disk {
+public:
+    FolderDisk(Fd directory, std::filesystem::path path) : directory_(std::move(directory)), path_(std::move(path)) {}
+
+    Result<std::vector<std::string>> names() const override {
+        const int copy = openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (copy < 0) return fail_errno(errno, path_.native());
+        const std::unique_ptr<DIR, int (*)(DIR*)> entries(fdopendir(copy), closedir);
+        if (!entries) return fail_errno(errno, path_.native());
+        std::vector<std::string> names;
+        while (const dirent* entry = readdir(entries.get())) names.emplace_back(entry->d_name);
+        return names;
+    }
+
+    Result<bool> exists(const std::string& file) const override {
+        struct stat status{};
+        if (fstatat(directory_.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
+        if (errno != ENOENT) return fail_errno(errno, path_.native());
+        return false;
+    }
+
+    Result<Octets> read(const std::string& file) const override { return read_file(directory_.get(), file, slot_limit_octets); }
+
+    Result<void> write(const std::string& file, OctetView octets) override {
+        const Fd fd = TRY(open(file, O_WRONLY | O_CREAT));
+        if (auto written = write_all(fd.get(), octets); !written) return in_context(written.error(), (path_ / file).native());
+        return {};
+    }
+
+    Result<void> sync(const std::string& file) override {
+        const Fd fd = TRY(open(file, O_WRONLY));
+        if (fsync(fd.get()) != 0) return fail_errno(errno, (path_ / file).native());
+        posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);  // so that reading back asks the disk
+        return {};
+    }
+
+    Result<void> remove(const std::string& file) override {
+        if (unlinkat(directory_.get(), file.c_str(), 0) != 0) return fail_errno(errno, (path_ / file).native());
+        return {};
+    }
+
+    Result<void> sync_names() override {
+        if (fsync(directory_.get()) != 0) return fail_errno(errno, path_.native());
+        return {};
+    }
+
+    std::size_t block_octets() const override { return 4096; }
+    std::string place() const override { return path_.native(); }
+
+private:
+    Result<Fd> open(const std::string& file, int flags) const {
+        auto fd = open_file(directory_.get(), file, flags, 0660);
+        if (!fd) return in_context(fd.error(), path_.native());
+        return fd;
+    }
+
+    Fd directory_;
+    std::filesystem::path path_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Disk>> open_folder_disk(const std::filesystem::path& directory) {
+    auto fd = open_file(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+    if (!fd) return in_context(fd.error(), "cannot open the store (is its file system mounted?)");
+    return std::make_unique<FolderDisk>(std::move(*fd), directory);
+}
+
+}  // namespace lethe
