@@ -119,7 +119,7 @@ Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& 
     ports.progress("sealing a new vault key");
     const NewVault vault = TRY(seal_new_vault(ports.tpm, policy_index_handle));
     Roster roster;
-    for (const std::string& name : request.relays) roster.emplace(name, RelayStage::pending);
+    for (const std::string& name : request.relays) roster.emplace(name, RosterEntry{});
     TRY(write_roster(ports.store, vault.key.kind_key(ObjectKind::relays), roster));
     ports.progress("storing the vault");
     return store_vault(ports.store, vault.record);

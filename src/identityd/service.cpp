@@ -104,7 +104,7 @@ void IdentityService::report_stored(RelayState state, const std::string& reason)
 }
 
 void IdentityService::restore_relay(Roster& roster, const std::string& name) {
-    const bool pending = roster[name] == RelayStage::pending;
+    const bool pending = roster[name].stage == RelayStage::pending;
     auto identity = read_identity(*open_, name);
     if (pending && !identity && (identity.error().kind == ErrorKind::not_found || identity.error().kind == ErrorKind::corrupt)) {
         // Keys of a pending relay have never reached tor: what a power cut left of their first write is worth nothing. The new ones go
@@ -120,7 +120,7 @@ void IdentityService::restore_relay(Roster& roster, const std::string& name) {
     }
     if (pending) {
         // Power went between the write of the identity and that of the list: these are its keys.
-        roster[name] = RelayStage::created;
+        roster[name] = {RelayStage::created, identity->keys.fingerprints.rsa};
         if (const auto written = write_roster(open_->store, open_->relays_key, roster); !written)
             return report(name, RelayState::pending, "the list of relays: " + written.error().message);
     }
@@ -147,7 +147,7 @@ Result<IdentityService::Identity> IdentityService::make_identity(Open& vault, Ro
     auto identity = TRY(read_identity(vault, name));
     if (identity.keys.fingerprints != keys.fingerprints)
         return fail(ErrorKind::corrupt, "the store gives back another identity than was written");
-    roster[name] = RelayStage::created;
+    roster[name] = {RelayStage::created, keys.fingerprints.rsa};
     TRY(write_roster(vault.store, vault.relays_key, roster));
     return identity;
 }
@@ -178,10 +178,10 @@ Result<void> IdentityService::create_relay(const std::string& name) {
     if (!roster) return in_context(roster.error(), "the list of relays");
     if (TRY(open_->store.exists(identity_of(name))))
         return fail(ErrorKind::already_exists, "identity {} exists in the store; an identity is never overwritten", name);
-    if (const auto entry = roster->find(name); entry != roster->end() && entry->second == RelayStage::created)
+    if (const auto entry = roster->find(name); entry != roster->end() && entry->second.stage == RelayStage::created)
         return fail(ErrorKind::already_exists, "identity {} already existed and is missing; put it back from a copy of the store", name);
     // Listed first: if power goes in the middle, the next boot makes the keys.
-    (*roster)[name] = RelayStage::pending;
+    (*roster)[name] = {};
     TRY(write_roster(open_->store, open_->relays_key, *roster));
     report(name, RelayState::pending, "its keys are being made");
     auto made = make_identity(*open_, *roster, name);

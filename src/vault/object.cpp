@@ -19,18 +19,22 @@ constexpr std::size_t tag_octets = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 constexpr std::size_t checksum_octets = 32;
 constexpr std::size_t header_octets = 8 + 2 + 1 + 1 + 8 + name_octets + 4 + 4 + nonce_octets;
 
-enum class Protection : std::uint8_t { framed = 0, encrypted = 1 };
+enum class Protection : std::uint8_t { framed = 0, encrypted = 1, framed_compressed = 2 };
 
 struct Header {
+    Protection protection;
     std::uint64_t generation;
     std::uint32_t plain_octets;
     std::uint32_t body_octets;  // what follows the header, tag or checksum included
     OctetView nonce;
 };
 
-Octets encode_header(Protection protection, const ObjectId& id, const Header& header) {
+Octets encode_header(const ObjectId& id, const Header& header) {
     OctetWriter writer;
-    writer.raw(as_octets(magic)).u16(format_version).u8(static_cast<std::uint8_t>(id.kind)).u8(static_cast<std::uint8_t>(protection));
+    writer.raw(as_octets(magic))
+        .u16(format_version)
+        .u8(static_cast<std::uint8_t>(id.kind))
+        .u8(static_cast<std::uint8_t>(header.protection));
     Octets name(name_octets, 0);
     std::ranges::copy(as_octets(id.name), name.begin());
     writer.u64(header.generation).raw(name).u32(header.plain_octets).u32(header.body_octets).raw(header.nonce);
@@ -38,18 +42,18 @@ Octets encode_header(Protection protection, const ObjectId& id, const Header& he
 }
 
 // Checks everything in the header but the body; leaves `reader` at the body.
-Result<Header> decode_header(OctetReader& reader, Protection protection, const ObjectId& id) {
+Result<Header> decode_header(OctetReader& reader, std::initializer_list<Protection> protections, const ObjectId& id) {
     if (as_text(TRY(reader.take(magic.size()))) != magic) return fail(ErrorKind::corrupt, "not an object of the store");
     if (const auto version = TRY(reader.u16()); version != format_version)
         return fail(ErrorKind::corrupt, "format version {} is not known to this release", version);
     const auto kind = TRY(reader.u8());
-    const auto found_protection = TRY(reader.u8());
     Header header{};
+    header.protection = Protection{TRY(reader.u8())};
     header.generation = TRY(reader.u64());
     const OctetView name = TRY(reader.take(name_octets));
     Octets expected_name(name_octets, 0);
     std::ranges::copy(as_octets(id.name), expected_name.begin());
-    if (kind != static_cast<std::uint8_t>(id.kind) || found_protection != static_cast<std::uint8_t>(protection) ||
+    if (kind != static_cast<std::uint8_t>(id.kind) || !std::ranges::contains(protections, header.protection) ||
         !std::ranges::equal(name, expected_name))
         return fail(ErrorKind::corrupt, "the object of another name or kind lies here");
     header.plain_octets = TRY(reader.u32());
@@ -92,6 +96,10 @@ std::string file_stem(const ObjectId& id) {
             return "identity-" + id.name;
         case ObjectKind::enrolling:
             return "enrolling";
+        case ObjectKind::recovery:
+            return "recovery";
+        case ObjectKind::keyring:
+            return "keyring";
     }
     std::unreachable();
 }
@@ -111,7 +119,7 @@ Octets encrypt_object(const Secret& key, const ObjectId& id, std::uint64_t gener
     std::array<std::uint8_t, nonce_octets> nonce;
     randombytes_buf(nonce.data(), nonce.size());
     const auto body_octets = static_cast<std::uint32_t>(compressed.size() + tag_octets);
-    Octets slot = encode_header(Protection::encrypted, id, {generation, static_cast<std::uint32_t>(payload.size()), body_octets, nonce});
+    Octets slot = encode_header(id, {Protection::encrypted, generation, static_cast<std::uint32_t>(payload.size()), body_octets, nonce});
     slot.resize(header_octets + body_octets);
     crypto_aead_xchacha20poly1305_ietf_encrypt(slot.data() + header_octets, nullptr, compressed.expose().data(), compressed.size(),
                                                slot.data(), header_octets, nullptr, nonce.data(), name_key(key, id).expose().data());
@@ -120,7 +128,7 @@ Octets encrypt_object(const Secret& key, const ObjectId& id, std::uint64_t gener
 
 Result<ObjectVersion> decrypt_object(const Secret& key, const ObjectId& id, OctetView slot) {
     OctetReader reader(slot);
-    const Header header = TRY(decode_header(reader, Protection::encrypted, id));
+    const Header header = TRY(decode_header(reader, {Protection::encrypted}, id));
     const OctetView body = TRY(reader.take(header.body_octets));
     if (body.size() < tag_octets) return fail(ErrorKind::corrupt, "cut short");
     Secret compressed(body.size() - tag_octets);
@@ -132,24 +140,30 @@ Result<ObjectVersion> decrypt_object(const Secret& key, const ObjectId& id, Octe
 
 Octets frame_object(const ObjectId& id, std::uint64_t generation, OctetView payload) {
     const std::array<std::uint8_t, nonce_octets> no_nonce{};
-    const auto size = static_cast<std::uint32_t>(payload.size());
-    Octets slot = encode_header(Protection::framed, id, {generation, size, size + static_cast<std::uint32_t>(checksum_octets), no_nonce});
-    const auto sum = checksum(slot, payload);
-    slot.insert(slot.end(), payload.begin(), payload.end());
+    const Secret compressed = compress(Secret::copy_of(payload));
+    const bool smaller = compressed.size() < payload.size();
+    const OctetView stored = smaller ? compressed.expose() : payload;
+    Octets slot = encode_header(
+        id, {smaller ? Protection::framed_compressed : Protection::framed, generation, static_cast<std::uint32_t>(payload.size()),
+             static_cast<std::uint32_t>(stored.size() + checksum_octets), no_nonce});
+    const auto sum = checksum(slot, stored);
+    slot.insert(slot.end(), stored.begin(), stored.end());
     slot.insert(slot.end(), sum.begin(), sum.end());
     return slot;
 }
 
 Result<ObjectVersion> unframe_object(const ObjectId& id, OctetView slot) {
     OctetReader reader(slot);
-    const Header header = TRY(decode_header(reader, Protection::framed, id));
-    if (header.body_octets != header.plain_octets + checksum_octets)
-        return fail(ErrorKind::corrupt, "the lengths in its header do not agree");
-    const OctetView payload = TRY(reader.take(header.plain_octets));
-    const OctetView sum = TRY(reader.take(checksum_octets));
-    if (!std::ranges::equal(checksum(slot.first(header_octets), payload), sum))
+    const Header header = TRY(decode_header(reader, {Protection::framed, Protection::framed_compressed}, id));
+    const OctetView body = TRY(reader.take(header.body_octets));
+    if (body.size() < checksum_octets) return fail(ErrorKind::corrupt, "cut short");
+    const OctetView stored = body.first(body.size() - checksum_octets);
+    if (!std::ranges::equal(checksum(slot.first(header_octets), stored), body.last(checksum_octets)))
         return fail(ErrorKind::corrupt, "its checksum does not match: a torn write");
-    return ObjectVersion{header.generation, Secret::copy_of(payload)};
+    if (header.protection == Protection::framed_compressed)
+        return ObjectVersion{header.generation, TRY(decompress(Secret::copy_of(stored), header.plain_octets))};
+    if (stored.size() != header.plain_octets) return fail(ErrorKind::corrupt, "the lengths in its header do not agree");
+    return ObjectVersion{header.generation, Secret::copy_of(stored)};
 }
 
 }  // namespace lethe

@@ -19,7 +19,7 @@ static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std
     const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     Roster roster;
-    for (const auto& relay : relays) roster[relay] = RelayStage::pending;
+    for (const auto& relay : relays) roster[relay] = {};
     TRY(write_roster(store, vault.key.kind_key(ObjectKind::relays), roster));
     return store_vault(store, vault.record);
 }

@@ -96,7 +96,7 @@ struct Machine {
         ASSERT_TRUE(key) << key.error().message;
         const auto roster = read_roster(store, key->kind_key(ObjectKind::relays));
         ASSERT_TRUE(roster) << roster.error().message;
-        EXPECT_EQ(*roster, (Roster{{"alpha", RelayStage::pending}, {"beta", RelayStage::pending}}));
+        EXPECT_EQ(*roster, (Roster{{"alpha", {RelayStage::pending}}, {"beta", {RelayStage::pending}}}));
         EXPECT_FALSE(*store.exists({ObjectKind::enrolling, ""}));
     }
     void expect_untouched() {

@@ -68,7 +68,7 @@ struct Machine {
     FakeTpm tpm;
     Secret relays_key, identity_key;
 
-    explicit Machine(const Roster& roster = {{"a", RelayStage::pending}, {"b", RelayStage::pending}}) {
+    explicit Machine(const Roster& roster = {{"a", {RelayStage::pending}}, {"b", {RelayStage::pending}}}) {
         const PcrPolicy policy{{11, {(*tpm.read_pcrs(std::array{11u})).at(11)}}};
         tpm.authorize(policy_index_handle, policy);
         auto store = *Store::open(folder.path());
@@ -114,7 +114,8 @@ TEST(IdentityService, FirstStartMakesThePendingRelaysAndInstallsThem) {
     EXPECT_EQ(daemon.state("b"), RelayState::installed) << daemon.reason("b");
     EXPECT_EQ(daemon.place.manifests["a"], manifest_of(alice().fingerprints));
     EXPECT_EQ(daemon.place.manifests["b"], manifest_of(bob().fingerprints));
-    EXPECT_EQ(machine.roster(), (Roster{{"a", RelayStage::created}, {"b", RelayStage::created}}));
+    EXPECT_EQ(machine.roster(),
+              (Roster{{"a", {RelayStage::created, alice().fingerprints.rsa}}, {"b", {RelayStage::created, bob().fingerprints.rsa}}}));
 }
 
 TEST(IdentityService, RestartBringsTheSameFingerprintsAndMakesAndWritesNothing) {
@@ -257,7 +258,7 @@ TEST(IdentityService, PendingRelayWithAnIdentityTakesThatOne) {
     EXPECT_EQ(daemon.state("a"), RelayState::installed) << daemon.reason("a");
     EXPECT_EQ(daemon.place.manifests["a"], manifest_of(bob().fingerprints));
     EXPECT_EQ(daemon.place.made, 1);
-    EXPECT_EQ(machine.roster().at("a"), RelayStage::created);
+    EXPECT_EQ(machine.roster().at("a").stage, RelayStage::created);
 }
 
 TEST(IdentityService, PendingRelayWhoseFirstWriteWasCutIsMadeInTheOtherSlot) {
@@ -265,7 +266,7 @@ TEST(IdentityService, PendingRelayWhoseFirstWriteWasCutIsMadeInTheOtherSlot) {
     std::ofstream(machine.folder / "identity-a.a") << "torn";
     Daemon daemon(machine);
     EXPECT_EQ(daemon.state("a"), RelayState::installed) << daemon.reason("a");
-    EXPECT_EQ(machine.roster().at("a"), RelayStage::created);
+    EXPECT_EQ(machine.roster().at("a").stage, RelayStage::created);
     Daemon next(machine);
     EXPECT_EQ(next.place.manifests["a"], daemon.place.manifests["a"]);
     EXPECT_EQ(next.place.made, 0);
@@ -283,12 +284,12 @@ TEST(IdentityService, PendingRelayWithTwoUnreadableSlotsIsNotMadeAgain) {
 }
 
 TEST(IdentityService, PendingRelayWhoseKeysCannotBeMadeStaysPending) {
-    Machine machine({{"a", RelayStage::pending}, {"b", RelayStage::pending}, {"c", RelayStage::pending}});
+    Machine machine({{"a", {RelayStage::pending}}, {"b", {RelayStage::pending}}, {"c", {RelayStage::pending}}});
     Daemon daemon(machine);
     EXPECT_EQ(daemon.state("c"), RelayState::pending);
     EXPECT_THAT(daemon.reason("c"), HasSubstr("tor failed"));
     EXPECT_EQ(daemon.state("a"), RelayState::installed);
-    EXPECT_EQ(machine.roster().at("c"), RelayStage::pending);
+    EXPECT_EQ(machine.roster().at("c").stage, RelayStage::pending);
 }
 
 TEST(IdentityService, IdentityThatIsNotListedIsReportedAndNotInstalled) {

@@ -213,12 +213,38 @@ TEST_F(StoreTest, AFolderASymlinkOrAHugeFileInPlaceOfASlotIsDamage) {
 TEST(StoreFolder, ThatIsNotThereIsNotFound) { EXPECT_EQ(Store::open("/nonexistent").error().kind, ErrorKind::not_found); }
 
 TEST_F(StoreTest, RosterRoundTripsAndRefusesOtherOctets) {
-    const Roster roster{{"a", RelayStage::created}, {"b", RelayStage::pending}};
+    const RosterEntry::Fingerprint old{1}, next{2};
+    const Roster roster{{"a", {RelayStage::created, old}},
+                        {"b", {RelayStage::pending}},
+                        {"c", {RelayStage::created, old, next}},
+                        {"d", {RelayStage::forgotten, old}}};
     ASSERT_TRUE(write_roster(store, key, roster));
     EXPECT_EQ(*read_roster(store, key), roster);
     const Secret encoded = encode_roster(roster);
     for (std::size_t length = 0; length < encoded.size(); ++length) EXPECT_FALSE(decode_roster(encoded.prefix(length)));
     EXPECT_EQ(read_roster(store, Secret::random(32)).error().kind, ErrorKind::corrupt);
+}
+
+TEST_F(StoreTest, RosterOfVersionOneIsRead) {
+    const auto octets = OctetWriter().u16(1).u16(2).sized16(as_octets("a")).u8(1).sized16(as_octets("b")).u8(0).take();
+    EXPECT_EQ(*decode_roster(Secret::copy_of(octets)), (Roster{{"a", {RelayStage::created}}, {"b", {RelayStage::pending}}}));
+    const auto forgotten = OctetWriter().u16(1).u16(1).sized16(as_octets("a")).u8(2).take();
+    EXPECT_EQ(decode_roster(Secret::copy_of(forgotten)).error().kind, ErrorKind::corrupt);
+}
+
+TEST(Object, FramedPayloadIsCompressedWhereThatIsSmallerAndUncompressedOnesAreRead) {
+    const ObjectId id{ObjectKind::policy, ""};
+    const std::string text(3000, 'x');
+    const Octets slot = frame_object(id, 7, as_octets(text));
+    EXPECT_LT(slot.size(), 300u);
+    EXPECT_EQ(as_text(unframe_object(id, slot)->payload.expose()), text);
+    for (std::size_t at = 0; at < slot.size(); ++at) {
+        Octets changed = slot;
+        changed[at] ^= 1;
+        EXPECT_FALSE(unframe_object(id, changed)) << at;
+    }
+    const Secret noise = Secret::random(100);
+    EXPECT_EQ(unframe_object(id, frame_object(id, 7, noise.expose()))->payload, noise);
 }
 
 struct VaultTest : StoreTest {
