@@ -1,6 +1,7 @@
 #include "base/file.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,8 +33,8 @@ Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std
     return length;
 }
 
-Error too_large(const std::filesystem::path& path, std::size_t limit_octets) {
-    return {ErrorKind::corrupt, std::format("{}: larger than the {} octets that are allowed", path.native(), limit_octets)};
+Error too_large(std::string_view what, std::size_t limit_octets) {
+    return {ErrorKind::corrupt, std::format("{}: larger than the {} octets that are allowed", what, limit_octets)};
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ Result<Octets> read_file(int directory, const std::filesystem::path& path, std::
         const std::size_t count = TRY(read_up_to(fd.get(), std::span(octets).subspan(before), path));
         const bool at_end = before + count < octets.size();
         octets.resize(before + count);
-        if (octets.size() > limit_octets) return std::unexpected(too_large(path, limit_octets));
+        if (octets.size() > limit_octets) return std::unexpected(too_large(path.native(), limit_octets));
         if (at_end) return octets;
     }
 }
@@ -66,15 +67,35 @@ Result<Octets> read_file(int directory, const std::filesystem::path& path, std::
 Result<Octets> read_file(const std::filesystem::path& path, std::size_t limit_octets) { return read_file(AT_FDCWD, path, limit_octets); }
 
 Result<Secret> read_secret_file(int directory, const std::filesystem::path& path, std::size_t limit_octets) {
-    const Fd fd = TRY(open_regular(directory, path));
+    const Fd fd = TRY(open_file(directory, path, O_RDONLY | O_NONBLOCK));
+    return read_secret_descriptor(fd.get(), path.native(), limit_octets);
+}
+
+Result<Secret> read_secret_descriptor(int fd, std::string_view what, std::size_t limit_octets) {
     struct stat status{};
-    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
+    if (fstat(fd, &status) != 0) return fail_errno(errno, what);
+    if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "{}: not a regular file", what);
     const auto size = static_cast<std::size_t>(status.st_size);
-    if (size > limit_octets) return std::unexpected(too_large(path, limit_octets));
+    if (size > limit_octets) return std::unexpected(too_large(what, limit_octets));
     Secret secret(size + 1);  // one more, to see that the file did not grow
-    const std::size_t count = TRY(read_up_to(fd.get(), secret.expose_mutable(), path));
-    if (count != size) return fail(ErrorKind::io, "{}: changed while it was read", path.native());
+    std::size_t length = 0;
+    while (length < secret.size()) {
+        const ssize_t count = pread(fd, secret.expose_mutable().data() + length, secret.size() - length, static_cast<off_t>(length));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, what);
+        if (count == 0) break;
+        length += static_cast<std::size_t>(count);
+    }
+    if (length != size) return fail(ErrorKind::io, "{}: changed while it was read", what);
     return secret.prefix(size);
+}
+
+Result<Fd> sealed_memory_file(OctetView octets) {
+    Fd fd(memfd_create("lethe", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
+    if (!fd) return fail_errno(errno, "memfd_create");
+    TRY(write_all(fd.get(), octets));
+    if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) return fail_errno(errno, "memfd");
+    return fd;
 }
 
 Result<void> write_all(int fd, OctetView octets) {

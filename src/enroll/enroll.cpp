@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
-#include "pcrlock/gate.hpp"
+#include "enroll/lock_boot.hpp"
+#include "keyring/keyring.hpp"
 #include "pcrlock/running_boot.hpp"
-#include "tpm/policy.hpp"
-#include "vault/roster.hpp"
-#include "vault/vault.hpp"
 
 namespace lethe {
 
@@ -14,21 +12,7 @@ namespace {
 
 const ObjectId vault_id{ObjectKind::vault, ""};
 const ObjectId policy_id{ObjectKind::policy, ""};
-const ObjectId roster_id{ObjectKind::relays, ""};
 const ObjectId enrolling_id{ObjectKind::enrolling, ""};
-
-std::string list_of(std::span<const unsigned> pcrs) {
-    std::string text;
-    for (unsigned pcr : pcrs) text += std::format("{}{}", text.empty() ? "" : " ", pcr);
-    return text;
-}
-
-Result<bool> index_exists(Tpm& tpm) {
-    const auto index = tpm.nv_index(policy_index_handle);
-    if (index) return true;
-    if (index.error().kind == ErrorKind::not_found) return false;
-    return std::unexpected(index.error());
-}
 
 // Whether the vault's record is whole. While `enrolling` is there, its first write may have been cut.
 Result<bool> vault_is_whole(const Store& store) {
@@ -37,8 +21,8 @@ Result<bool> vault_is_whole(const Store& store) {
 }
 
 Result<void> erase_objects(Store& store) {
-    for (const ObjectId& id : {vault_id, policy_id, roster_id}) TRY(store.erase(id));
-    return {};
+    for (const ObjectId& id : {vault_id, policy_id}) TRY(store.erase(id));
+    return erase_lists(store);
 }
 
 // On an installed host somebody may use systemd-pcrlock for a disk. It knows one policy a machine.
@@ -51,8 +35,7 @@ Result<void> check_no_other_policy(Pcrlock& pcrlock) {
 
 /// Removes what enrolment leaves when it does not come to its end. `enrolling` goes last, so that this can be cut as well.
 Result<void> undo(const EnrolmentPorts& ports) {
-    if (TRY(index_exists(ports.tpm))) TRY(ports.tpm.nv_undefine(policy_index_handle));
-    TRY(ports.pcrlock.remove_policy_file());
+    TRY(remove_policy(ports));
     TRY(unlock_boots(ports.pcrlock));
     TRY(erase_objects(ports.store));
     return ports.store.erase(enrolling_id);
@@ -72,8 +55,8 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
                     "identities away",
                     identities.front().name);
     TRY(check_no_other_policy(ports.pcrlock));
-    const bool has_index = TRY(index_exists(ports.tpm));
-    const bool has_remains = has_index || TRY(ports.store.exists(policy_id)) || TRY(ports.store.exists(roster_id));
+    const bool has_index = TRY(policy_index_exists(ports.tpm));
+    const bool has_remains = has_index || TRY(ports.store.exists(policy_id)) || TRY(has_lists(ports.store));
     if (has_index && !cut_before && !request.discard)
         return fail(
             ErrorKind::wrong_state,
@@ -89,38 +72,15 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
     return Enrolment::made;
 }
 
-/// Locks the running boot; leaves the NV index with its policy, which is returned.
-Result<PolicyFile> lock(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
-    const BootedImage image = TRY(ports.booted_image());
-    const std::vector<unsigned> pcrs = required_pcrs(image.secure_boot, request.extra_pcrs);
-    ports.progress(
-        std::format("locking PCRs {} to {}, Secure Boot {}", list_of(pcrs), image.uki.native(), image.secure_boot ? "on" : "off"));
-    TRY(lock_running_boot(ports.pcrlock, image, pcrs));
-
-    ports.progress("checking that the running boot is predicted completely");
-    const EventLog log = TRY(ports.pcrlock.log());
-    TRY(check_gate(pcrs, TRY(ports.pcrlock.predict(pcrs)), TRY(ports.tpm.read_pcrs(pcrs)), log));
-
-    ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
-    TRY(ports.pcrlock.make_policy(pcrs));
-    PolicyFile file = TRY(ports.pcrlock.policy_file());
-    TRY(check_gate(pcrs, file.policy, TRY(ports.tpm.read_pcrs(pcrs)), log));
-    const Octets content = TRY(ports.tpm.nv_read(policy_index_handle));
-    if (file.nv_handle != policy_index_handle || content != authorized_policy_content(TRY(pcrlock_policy(file.policy))))
-        return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
-                    policy_index_handle);
-    return file;
-}
-
 Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
-    const PolicyFile file = TRY(lock(ports, request));
+    const PolicyFile file = TRY(make_policy(ports, TRY(lock_boot(ports, request.extra_pcrs))));
     ports.progress("writing the policy to the store");
     TRY(ports.store.write_framed(policy_id, as_octets(file.json)));
     ports.progress("sealing a new vault key");
     const NewVault vault = TRY(seal_new_vault(ports.tpm, policy_index_handle));
     Roster roster;
     for (const std::string& name : request.relays) roster.emplace(name, RosterEntry{});
-    TRY(write_roster(ports.store, vault.key.kind_key(ObjectKind::relays), roster));
+    TRY(open_keyring(ports.store, ports.store_in_tpm, vault.key)->write_roster(roster));
     ports.progress("storing the vault");
     return store_vault(ports.store, vault.record);
 }

@@ -13,6 +13,7 @@ namespace lethe {
 struct EnrolmentPorts {
     Tpm& tpm;
     Store& store;
+    bool store_in_tpm;
     Pcrlock& pcrlock;
     std::function<Result<BootedImage>()> booted_image;
     std::function<void(std::string_view line)> progress;  ///< told before each step what it is

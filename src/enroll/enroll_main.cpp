@@ -6,8 +6,10 @@
 #include "base/file.hpp"
 #include "enroll/enroll.hpp"
 #include "enroll/options.hpp"
-#include "enroll/relays.hpp"
+#include "enroll/reenroll.hpp"
 #include "tpm/esys_tpm.hpp"
+#include "vault/configuration.hpp"
+#include "vault/configured_relays.hpp"
 
 namespace {
 
@@ -16,23 +18,39 @@ using namespace lethe;
 void say(std::string_view line) { std::cerr << line << std::endl; }
 
 // A second enrolment would take the first one's mark for that of one that was cut, and undo it.
-Result<Fd> be_the_only_one(const std::filesystem::path& store) {
-    Fd directory = TRY(open_file(AT_FDCWD, store, O_RDONLY | O_DIRECTORY));
+Result<Fd> be_the_only_one(const std::filesystem::path& folder) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    Fd directory = TRY(open_file(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
     if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(ErrorKind::wrong_state, "another enrolment is running: wait for its end");
     return directory;
 }
 
+Result<RecoverySecretKey> read_recovery_key(const std::filesystem::path& file) {
+    return parse_recovery_secret(TRY(read_secret_file(AT_FDCWD, file, 1024)));
+}
+
+Result<Enrolment> recover(const EnrolmentPorts& ports, const EnrolmentOptions& options) {
+    auto key = TRY(read_recovery_key(options.recovery_key));
+    TRY(reenroll(ports, {std::move(key), options.fingerprint, options.request.extra_pcrs}));
+    return Enrolment::made;
+}
+
 Result<Enrolment> run(EnrolmentOptions& options) {
     TRY(lock_down_process());
-    Store store = TRY(Store::open(options.store));
-    const Fd lock = TRY(be_the_only_one(options.store));
-    const auto tpm = TRY(open_esys_tpm(default_tcti()));
-    SystemdPcrlock pcrlock;
-    const ConfiguredRelays relays = configured_relays("/run/credstore");
+    SystemdPcrlock::Paths paths;
+    const Fd lock = TRY(be_the_only_one(paths.scratch));
+    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
+    auto [store, in_tpm] = TRY(open_configured_store(options.store, open_tpm));
+    const auto tpm = TRY(open_tpm());
+    SystemdPcrlock pcrlock(paths);
+    const EnrolmentPorts ports{*tpm, store, in_tpm, pcrlock, [] { return find_booted_image(); }, say};
+    if (!options.recovery_key.empty()) return recover(ports, options);
+    const ConfiguredRelays relays = configured_relays(credential_folders);
     for (const std::string& name : relays.refused) say(std::format("lethe.torrc.{} is left out: that cannot be a relay's name", name));
     options.request.relays.insert(options.request.relays.end(), relays.names.begin(), relays.names.end());
-    return enroll({*tpm, store, pcrlock, [] { return find_booted_image(); }, say}, options.request);
+    return enroll(ports, options.request);
 }
 
 int report(const Error& error) {

@@ -19,13 +19,19 @@ Result<unsigned> parse_pcr(std::string_view text) {
 
 const std::string_view enrolment_help =
     R"(lethe-enroll [--if-needed] [--discard] [--pcr N]... [--relay NAME]... [--store DIR]
+lethe-enroll --recover FILE --fingerprint FINGERPRINT [--pcr N]... [--store DIR]
 
-Locks the running boot into the TPM's policy and makes a vault that opens in no other.
+Locks the running boot into the TPM's policy and makes a vault that opens in no other; or, with --recover, seals the vault of a store that
+is here already, because it came from another machine or the TPM was replaced.
 
   --if-needed   succeed when the machine is enrolled already
   --discard     give up the vault of which the TPM still holds the policy
   --pcr N       lock PCR N besides 4, 7, 11, 12 and 13 (0 and 2 hold the firmware: its updates then need a new policy)
   --relay NAME  a relay that is to get keys; those with a torrc in /run/credstore (lethe.torrc.NAME) do without being named
+  --recover FILE
+                open the vault with the recovery key whose secret half is in FILE
+  --fingerprint FINGERPRINT
+                of one of the relays in that store
   --store DIR   the store, /var/lib/lethe
 
 Exit status: 0 enrolled; 1 failed, and nothing is left behind; 2 wrong arguments; 3 enrolled already;
@@ -42,17 +48,23 @@ Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> ar
         else {
             const auto equals = argument.find('=');
             const std::string_view name = argument.substr(0, equals);
-            if (name != "--pcr" && name != "--relay" && name != "--store")
+            if (name != "--pcr" && name != "--relay" && name != "--store" && name != "--recover" && name != "--fingerprint")
                 return fail(ErrorKind::invalid_argument, "unknown argument {}", argument);
             if (equals == argument.npos && ++i == arguments.size()) return fail(ErrorKind::invalid_argument, "{} needs a value", name);
             const std::string value(equals == argument.npos ? std::string_view(arguments[i]) : argument.substr(equals + 1));
             if (name == "--pcr") options.request.extra_pcrs.push_back(TRY(parse_pcr(value)));
             else if (name == "--relay") options.request.relays.push_back(value);
+            else if (name == "--recover") options.recovery_key = value;
+            else if (name == "--fingerprint") options.fingerprint = value;
             else options.store = value;
         }
     }
     if (options.if_needed && options.request.discard)
         return fail(ErrorKind::invalid_argument, "--if-needed is for services and --discard for people: not both");
+    const bool recovers = !options.recovery_key.empty();
+    if (recovers != !options.fingerprint.empty()) return fail(ErrorKind::invalid_argument, "--recover and --fingerprint go together");
+    if (recovers && (options.if_needed || options.request.discard || !options.request.relays.empty()))
+        return fail(ErrorKind::invalid_argument, "--recover takes what is in the store: no --if-needed, --discard or --relay");
     return options;
 }
 

@@ -1,15 +1,15 @@
-// lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials that the initrd has put into
-// /run/credstore it makes multi-user.target start tor@NAME.service, and lethe-identityd.service wait for the relay's user.
+// lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials it makes multi-user.target
+// start tor@NAME.service, and lethe-identityd.service wait for the relay's user.
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <print>
 
+#include "vault/configured_relays.hpp"
 #include "vault/object.hpp"
 
 namespace fs = std::filesystem;
-
-static constexpr std::string_view prefix = "lethe.torrc.";
 
 static void want(const fs::path& folder, std::string_view wanting, std::string_view unit_template, std::string_view name) {
     const auto at = unit_template.find('@') + 1;
@@ -26,16 +26,12 @@ int main(int count, char** values) try {
         std::println(stderr, "usage: lethe-generator NORMAL [EARLY LATE]");
         return 2;
     }
-    const char* credentials = std::getenv("LETHE_CREDSTORE");  // for tests
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(credentials ? credentials : "/run/credstore", none)) {
-        const std::string file = entry.path().filename();
-        if (!file.starts_with(prefix)) continue;
-        const auto name = file.substr(prefix.size());
-        if (const auto checked = lethe::check_relay_name(name); !checked) {
-            std::println(stderr, "<3>credential {}: {}", file, checked.error().message);
-            continue;
-        }
+    const char* only = std::getenv("LETHE_CREDSTORE");  // for tests
+    const std::array<fs::path, 1> only_folder{only ? only : ""};
+    const auto relays = only ? lethe::configured_relays(only_folder) : lethe::configured_relays(lethe::credential_folders);
+    for (const auto& name : relays.refused)
+        std::println(stderr, "<3>credential lethe.torrc.{}: {}", name, lethe::check_relay_name(name).error().message);
+    for (const auto& name : relays.names) {
         want(values[1], "multi-user.target", "tor@.service", name);
         want(values[1], "lethe-identityd.service", "lethe-relay-user@.service", name);
     }

@@ -2,13 +2,21 @@
 
 #include <sdbus-c++/sdbus-c++.h>
 
+#include "base/file.hpp"
 #include "bus/errors.hpp"
+#include "bus/options.hpp"
 #include "identityd/journal.hpp"
 #include "manager_adaptor.hpp"
 #include "relay_adaptor.hpp"
+#include "tor/offered_files.hpp"
+#include "vault/sealed_export.hpp"
 
 namespace lethe {
 namespace {
+
+constexpr std::size_t passphrase_limit_octets = 1024;
+
+using VariantMap = std::map<std::string, sdbus::Variant>;
 
 sdbus::ObjectPath path_of(const std::string& relay) { return sdbus::ObjectPath{std::string{identity_path} + "/relay/" + relay}; }
 
@@ -44,11 +52,13 @@ private:
     std::string Name() override { return status_.name; }
     std::string State() override { return std::string{name_of(status_.state)}; }
     std::string Reason() override { return status_.reason; }
-    std::string Fingerprint() override { return status_.fingerprints ? status_.fingerprints->rsa_hex() : ""; }
+    std::string Fingerprint() override { return status_.fingerprint; }
     std::string Ed25519Identity() override { return status_.fingerprints ? status_.fingerprints->ed25519_base64() : ""; }
     std::string KeyFolder() override { return status_.key_folder; }
     uint64_t Generation() override { return status_.generation; }
     uint64_t SigningKeyExpires() override { return status_.signing_key_expires; }
+    bool HasMasterKey() override { return status_.has_master_key; }
+    std::vector<std::string> FamilyIds() override { return status_.family_ids; }
 
     const IdentityService& service_;
     RelayStatus status_;
@@ -69,24 +79,71 @@ private:
     using Manager_adaptor::INTERFACE_NAME;
 
     sdbus::ObjectPath CreateRelay(const std::string& name) override {
-        answer([&] {
-            const auto result = service_.create_relay(name);
-            announce();
-            return result;
+        change([&] { return service_.create_relay(name); });
+        return path_of(name);
+    }
+    sdbus::ObjectPath ImportRelay(const std::string& name, const std::map<std::string, sdbus::UnixFd>& files,
+                                  const VariantMap& options) override {
+        change([&] -> Result<void> {
+            const Options given(options, {"replace"});
+            TRY(given.check());
+            std::vector<OfferedFile> offered;
+            for (const auto& [file, fd] : files) offered.push_back({file, fd.get()});
+            return service_.import_relay(name, TRY(read_offered_files(offered)), TRY(given.text("replace")));
         });
         return path_of(name);
     }
+    sdbus::UnixFd ExportRelay(const std::string& name, const VariantMap& options) override {
+        return answer([&] -> Result<sdbus::UnixFd> {
+            const Options given(options, {"passphrase"});
+            TRY(given.check());
+            const auto file = TRY(sealed_memory_file(TRY(service_.export_relay(name, TRY(given.secret("passphrase"))))));
+            return sdbus::UnixFd{file.get()};  // duplicates it
+        });
+    }
+    sdbus::ObjectPath RecoverRelay(const sdbus::UnixFd& file, const sdbus::UnixFd& secret, const VariantMap& options) override {
+        std::string name;
+        change([&] -> Result<void> {
+            const Options given(options, {"name", "replace"});
+            TRY(given.check());
+            const auto octets = TRY(read_secret_descriptor(file.get(), "the export file", export_limit_octets));
+            const auto opens = TRY(read_secret_descriptor(secret.get(), "the recovery key or passphrase", passphrase_limit_octets));
+            name = TRY(service_.recover_relay(octets.expose(), opens, TRY(given.text("name")), TRY(given.text("replace"))));
+            return {};
+        });
+        return path_of(name);
+    }
+    void ForgetRelay(const std::string& name, const std::string& fingerprint) override {
+        change([&] { return service_.forget_relay(name, fingerprint); });
+    }
+    void SetRecoveryKey(const std::string& key) override {
+        change([&] -> Result<void> {
+            if (key.empty()) return service_.set_recovery_key(std::nullopt);
+            return service_.set_recovery_key(TRY(parse_recovery_public(key)));
+        });
+    }
     void Reload() override {
-        answer([&] {
+        change([&] {
             service_.restore();
-            announce();
             return Result<void>{};
         });
     }
     std::string VaultState() override { return std::string{name_of(service_.vault().state)}; }
     std::string VaultReason() override { return service_.vault().reason ? service_.vault().reason->message : ""; }
     std::string VaultErrorName() override { return service_.vault().reason ? std::string{error_name(service_.vault().reason->kind)} : ""; }
+    std::string RecoveryKey() override { return service_.recovery_key() ? encode_recovery_public(*service_.recovery_key()) : ""; }
+    std::string RecoveryReason() override { return service_.recovery_trouble() ? service_.recovery_trouble()->message : ""; }
     std::string Version() override { return LETHE_VERSION; }
+
+    // A method that changes something: whatever comes of it, the bus and the journal are told how things are now.
+    template <std::invocable Change>
+    void change(Change&& change) {
+        answer([&] -> Result<void> {
+            const auto result = change();
+            announce();
+            return result;
+        });
+    }
 
     // Brings the journal and the objects on the bus to what the service says.
     void announce() {

@@ -66,6 +66,13 @@ Result<fs::path> MachineKeyPlace::install(const std::string& relay, const KeySet
 
 Result<Manifest> MachineKeyPlace::installed(const std::string& relay) { return read_manifest(settings_.paths.manifest(relay)); }
 
+Result<void> MachineKeyPlace::remove(const std::string& relay) {
+    const auto folder = settings_.paths.key_folder(relay), manifest = settings_.paths.manifest(relay);
+    if (::unlink(manifest.c_str()) < 0 && errno != ENOENT) return fail_errno(errno, manifest.native());
+    if (!fs::exists(folder.parent_path())) return {};
+    return remove_keys(folder);
+}
+
 Result<void> MachineKeyPlace::withdraw_others(const std::set<std::string>& admitted) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(settings_.paths.manifest("").parent_path(), error)) {

@@ -26,6 +26,9 @@ public:
     /// What is installed for a relay. @error not_found  nothing. @error corrupt, io
     virtual Result<Manifest> installed(const std::string& relay) = 0;
 
+    /// Takes away a relay's manifest, then wipes its keys.
+    virtual Result<void> remove(const std::string& relay) = 0;
+
     /// Takes away the manifest of every relay that is not among `admitted`, after which its tor does not start.
     virtual Result<void> withdraw_others(const std::set<std::string>& admitted) = 0;
 };
@@ -45,6 +48,7 @@ public:
     Result<KeySet> make() override;
     Result<std::filesystem::path> install(const std::string& relay, const KeySet& keys) override;
     Result<Manifest> installed(const std::string& relay) override;
+    Result<void> remove(const std::string& relay) override;
     Result<void> withdraw_others(const std::set<std::string>& admitted) override;
 
 private:

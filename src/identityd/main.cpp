@@ -4,6 +4,7 @@
 #include "base/secret.hpp"
 #include "identityd/bus_objects.hpp"
 #include "tpm/esys_tpm.hpp"
+#include "vault/configuration.hpp"
 
 using namespace lethe;
 
@@ -15,15 +16,18 @@ static MachineSettings settings() {
     return settings;
 }
 
-static std::filesystem::path store_path() {
+static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
+
+static Result<OpenedStore> open_machine_store() {
     const char* path = std::getenv("LETHE_STORE");
-    return path ? path : "/var/lib/lethe";
+    if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
+    return OpenedStore{TRY(Store::open(path)), false};
 }
 
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
-    IdentityService service(store_path(), [] { return open_esys_tpm(default_tcti()); }, place);
+    IdentityService service(open_machine_store, open_tpm, place);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);

@@ -2,64 +2,71 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 
 #include "identityd/key_place.hpp"
-#include "vault/roster.hpp"
-#include "vault/vault.hpp"
+#include "identityd/status.hpp"
+#include "keyring/keyring.hpp"
+#include "vault/open_store.hpp"
 
 namespace lethe {
 
-enum class VaultState { open, shut, not_enrolled };
-std::string_view name_of(VaultState state);
-
-struct VaultStatus {
-    VaultState state = VaultState::shut;
-    std::optional<Error> reason;  ///< none when it is open
-};
-
-enum class RelayState {
-    installed,  ///< the keys lie where tor finds them
-    damaged,    ///< they cannot be read or installed; never replaced by new ones
-    pending,    ///< meant to be made, and could not be made yet
-    shut,       ///< the vault is shut
-    unlisted,   ///< an identity is there, and no such relay is meant to be on this machine
-};
-std::string_view name_of(RelayState state);
-
-struct RelayStatus {
-    std::string name;
-    RelayState state = RelayState::damaged;
-    std::string reason;                        ///< what happened and what to do; when installed, a note or empty
-    std::optional<Fingerprints> fingerprints;  ///< when the identity could be read
-    std::filesystem::path key_folder;          ///< empty when not installed
-    std::uint64_t generation = 0;
-    std::int64_t signing_key_expires = 0;  ///< seconds since the epoch
-    bool operator==(const RelayStatus&) const = default;
-};
-
-/// What lethe-identityd does, without D-Bus. Holds the kind keys of `identity` and `relays` in locked memory and derives the rest from
-/// store, TPM and key place whenever restore() is called, so it may die at any instant.
+/// What lethe-identityd does, without D-Bus. Holds the keyring's keys in locked memory and derives the rest from store, TPM and key place
+/// whenever restore() is called, so it may die at any instant.
+///
+/// Every change may fail with `wrong_state` when the vault is not open, with `invalid_argument` for what is no relay's name, with `corrupt`
+/// when the list of relays is damaged, and with `io`.
 class IdentityService {
 public:
     using TpmOpener = std::function<Result<std::unique_ptr<Tpm>>()>;
+    using StoreOpener = std::function<Result<OpenedStore>()>;
 
     /// Borrows `place`. Touches nothing yet.
-    IdentityService(std::filesystem::path store, TpmOpener open_tpm, KeyPlace& place)
-        : store_path_(std::move(store)), open_tpm_(std::move(open_tpm)), place_(place) {}
+    IdentityService(StoreOpener open_store, TpmOpener open_tpm, KeyPlace& place)
+        : open_store_(std::move(open_store)), open_tpm_(std::move(open_tpm)), place_(place) {}
 
-    /// Opens the vault, makes the keys of pending relays, installs the others. Never fails as a whole: vault() and relays() say how it
-    /// went.
+    /// Opens the vault, brings what was cut to its end, makes the keys of pending relays, installs the others. Never fails as a whole:
+    /// vault() and relays() say how it went.
     void restore();
 
     const VaultStatus& vault() const { return vault_; }
     const std::map<std::string, RelayStatus>& relays() const { return relays_; }
+    /// The operator's recovery key; none when none is set, or the vault is shut.
+    const std::optional<RecoveryPublicKey>& recovery_key() const { return recovery_key_; }
+    /// Why the vault key is not sealed to the recovery key as it is set; none when it is.
+    const std::optional<Error>& recovery_trouble() const { return recovery_trouble_; }
 
     /// Makes, seals and installs a new relay.
-    /// @error invalid_argument  not a relay's name.
-    /// @error already_exists    there is such an identity, readable or not, or there was one.
-    /// @error wrong_state       the vault is not open.
+    /// @error already_exists  there is such an identity, readable or not, or there was one.
     Result<void> create_relay(const std::string& name);
+
+    /// Seals and installs keys that a person brings.
+    /// @param replaces  the fingerprint of the identity that these are to take the place of, or nothing.
+    /// @error invalid_argument  the keys are refused, the message names the file; `replaces` is not the fingerprint of what is there; or
+    ///                          another relay of this machine has this identity.
+    /// @error already_exists    there is an identity of this name, and `replaces` is not given.
+    /// @error corrupt           a file is damaged or does not belong with the others; the message names it.
+    Result<void> import_relay(const std::string& name, KeyFiles files, const std::optional<std::string>& replaces);
+
+    /// The same from an export file. @param name  the relay's name here; nothing for the one in the file.
+    /// @param secret  the text of the recovery key's secret half, or the passphrase: what the file asks for.
+    /// @error as open_export, and as import_relay
+    /// @return the name
+    Result<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
+                                      const std::optional<std::string>& replaces);
+
+    /// The sealed identity as an export file, sealed to the recovery key, or under a passphrase when there is one.
+    /// @error not_found    no such identity.
+    /// @error wrong_state  neither a recovery key is set nor a passphrase given.
+    Result<Octets> export_relay(const std::string& name, const std::optional<Secret>& passphrase) const;
+
+    /// Wipes a relay's identity, in the store and where it is installed.
+    /// @param fingerprint  the relay's; "none" for one that never had keys.
+    /// @error not_found         no such relay.
+    /// @error invalid_argument  another fingerprint.
+    Result<void> forget_relay(const std::string& name, const std::string& fingerprint);
+
+    /// Sets to whom exports and the vault key are sealed from now on; nothing: to nobody.
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key);
 
     /// Reads the sealed identity again and compares it with what is installed.
     /// @error not_found    no such relay, or its identity is gone from the store.
@@ -69,30 +76,40 @@ public:
 
 private:
     struct Open {
-        Store store;
-        Secret identity_key;
-        Secret relays_key;
-    };
-    struct Identity {
-        KeySet keys;
-        std::uint64_t generation;
-        bool one_slot_damaged;
+        std::unique_ptr<Store> store;  ///< borrowed by the keyring
+        std::unique_ptr<Keyring> keyring;
     };
 
+    // restore.cpp
     Result<Open> open();
-    Result<Identity> read_identity(const Open& vault, const std::string& name) const;
-    Result<std::string> mend(const std::string& name, Identity& identity);
-    Result<Identity> make_identity(Open& vault, Roster& roster, const std::string& name);
+    Result<void> follow_recovery_key(Store& store, const VaultKey& key);
+    void restore_relays();
     void restore_relay(Roster& roster, const std::string& name);
-    void install(const std::string& name, Identity identity);
-    void report(const std::string& name, RelayState state, std::string reason);
+    void restore_pending(Roster& roster, const std::string& name);
+    void restore_created(Roster& roster, const std::string& name);
+    Result<void> settle_replacement(Roster& roster, const std::string& name, const StoredIdentity& identity);
+    Result<bool> settle_arrival(Roster& roster, const std::string& name);
+    Result<std::string> mend(const std::string& name, StoredIdentity& identity);
+    void install(const std::string& name, StoredIdentity identity);
+    void withdraw_others();
+    void report(const std::string& name, RelayState state, std::string reason, const RosterEntry& entry = {});
     void report_stored(RelayState state, const std::string& reason);
 
-    std::filesystem::path store_path_;
+    // changes.cpp
+    Result<Keyring*> open_keyring() const;
+    Result<Roster> list_of_relays() const;
+    Result<StoredIdentity> make_identity(Roster& roster, const std::string& name);
+    Result<void> admit(const std::string& name, KeySet keys, const std::optional<std::string>& replaces);
+    Result<void> finish_forgetting(Roster& roster, const std::string& name);
+    Result<void> expect_installed(const std::string& name) const;
+
+    StoreOpener open_store_;
     TpmOpener open_tpm_;
     KeyPlace& place_;
     std::optional<Open> open_;
     VaultStatus vault_;
+    std::optional<RecoveryPublicKey> recovery_key_;
+    std::optional<Error> recovery_trouble_;
     std::map<std::string, RelayStatus> relays_;
 };
 

@@ -1,22 +1,14 @@
 #include "lethectl/client.hpp"
 
-#include <sdbus-c++/sdbus-c++.h>
-
 #include <algorithm>
 #include <format>
 #include <nlohmann/json.hpp>
 
 #include "bus/errors.hpp"
+#include "lethectl/client_call.hpp"
 
 namespace lethe::ctl {
 namespace {
-
-constexpr auto service = "org.lethe.Identity1";
-constexpr auto manager_path = "/org/lethe/Identity1";
-constexpr auto manager_interface = "org.lethe.Identity1.Manager";
-constexpr auto relay_interface = "org.lethe.Identity1.Relay";
-// The first call may start the service, and that may make keys.
-constexpr auto patience = std::chrono::minutes{3};
 
 using Properties = std::map<sdbus::PropertyName, sdbus::Variant>;
 using ManagedObjects = std::map<sdbus::ObjectPath, std::map<sdbus::InterfaceName, Properties>>;
@@ -37,40 +29,6 @@ int exit_for(ErrorKind kind) {
     }
 }
 
-Failure to_failure(const sdbus::Error& error) {
-    const std::string& name = error.getName();
-    if (const auto kind = error_kind(name)) return {exit_for(*kind), error.getMessage(), name};
-    const auto is = [&](std::string_view last) { return name == std::format("org.freedesktop.DBus.Error.{}", last); };
-    if (is("AccessDenied") || is("InteractiveAuthorizationRequired")) return {exit_refused, "only root may do this", name};
-    if (is("ServiceUnknown") || is("NameHasNoOwner") || name.starts_with("org.freedesktop.DBus.Error.Spawn") ||
-        name.starts_with("org.freedesktop.systemd1.")) {
-        return {exit_person, "lethe-identityd is not running; see `systemctl status lethe-identityd` and start it", name};
-    }
-    if (is("FileNotFound") || is("NoServer")) return {exit_person, "the system bus is not there; see `systemctl status dbus`", name};
-    if (is("UnknownObject") || is("UnknownMethod")) return {exit_refused, "there is no such relay; see `lethectl identity list`", name};
-    return {exit_failed, std::format("{} ({})", error.getMessage(), name), name};
-}
-
-template <class Function>
-auto call(Function&& function) -> Outcome<decltype(function(std::declval<sdbus::IConnection&>()))> {
-    try {
-        const auto connection = sdbus::createSystemBusConnection();
-        connection->setMethodCallTimeout(patience);
-        if constexpr (std::is_void_v<decltype(function(*connection))>) {
-            function(*connection);
-            return {};
-        } else {
-            return function(*connection);
-        }
-    } catch (const sdbus::Error& error) {
-        return std::unexpected(to_failure(error));
-    }
-}
-
-std::unique_ptr<sdbus::IProxy> proxy(sdbus::IConnection& connection, const char* destination, const std::string& path) {
-    return sdbus::createProxy(connection, sdbus::ServiceName{destination}, sdbus::ObjectPath{path});
-}
-
 template <class T>
 T value(const Properties& properties, const char* name) {
     const auto found = properties.find(sdbus::PropertyName{name});
@@ -85,7 +43,9 @@ Relay to_relay(const Properties& properties) {
             .ed25519_identity = value<std::string>(properties, "Ed25519Identity"),
             .key_folder = value<std::string>(properties, "KeyFolder"),
             .generation = value<std::uint64_t>(properties, "Generation"),
-            .signing_key_expires = value<std::uint64_t>(properties, "SigningKeyExpires")};
+            .signing_key_expires = value<std::uint64_t>(properties, "SigningKeyExpires"),
+            .has_master_key = value<bool>(properties, "HasMasterKey"),
+            .family_ids = value<std::vector<std::string>>(properties, "FamilyIds")};
 }
 
 // A relay's name goes into an object path, which sd-bus does not accept with other characters.
@@ -97,6 +57,22 @@ Outcome<void> check_name(const std::string& name) {
 
 }  // namespace
 
+Failure to_failure(const Error& error) { return {exit_for(error.kind), error.message, std::string(error_name(error.kind))}; }
+
+Failure to_failure(const sdbus::Error& error) {
+    const std::string& name = error.getName();
+    if (const auto kind = error_kind(name)) return {exit_for(*kind), error.getMessage(), name};
+    const auto is = [&](std::string_view last) { return name == std::format("org.freedesktop.DBus.Error.{}", last); };
+    if (is("AccessDenied") || is("InteractiveAuthorizationRequired")) return {exit_refused, "only root may do this", name};
+    if (is("ServiceUnknown") || is("NameHasNoOwner") || name.starts_with("org.freedesktop.DBus.Error.Spawn") ||
+        name.starts_with("org.freedesktop.systemd1.")) {
+        return {exit_person, "lethe-identityd is not running; see `systemctl status lethe-identityd` and start it", name};
+    }
+    if (is("FileNotFound") || is("NoServer")) return {exit_person, "the system bus is not there; see `systemctl status dbus`", name};
+    if (is("UnknownObject") || is("UnknownMethod")) return {exit_refused, "there is no such relay; see `lethectl identity list`", name};
+    return {exit_failed, std::format("{} ({})", error.getMessage(), name), name};
+}
+
 nlohmann::ordered_json to_json(const Relay& relay) {
     return {{"name", relay.name},
             {"state", relay.state},
@@ -105,15 +81,18 @@ nlohmann::ordered_json to_json(const Relay& relay) {
             {"ed25519_identity", relay.ed25519_identity},
             {"key_folder", relay.key_folder},
             {"generation", relay.generation},
-            {"signing_key_expires", relay.signing_key_expires}};
+            {"signing_key_expires", relay.signing_key_expires},
+            {"has_master_key", relay.has_master_key},
+            {"family_ids", relay.family_ids}};
 }
 
 Outcome<Identities> read_identities() {
     return call([](sdbus::IConnection& connection) {
-        const auto manager = proxy(connection, service, manager_path);
+        const auto manager = proxy(connection, identity_service, manager_path);
         const Properties properties = manager->getAllProperties().onInterface(manager_interface);
         Identities all{.vault = {value<std::string>(properties, "VaultState"), value<std::string>(properties, "VaultReason"),
-                                 value<std::string>(properties, "VaultErrorName"), value<std::string>(properties, "Version")},
+                                 value<std::string>(properties, "VaultErrorName"), value<std::string>(properties, "Version"),
+                                 value<std::string>(properties, "RecoveryKey"), value<std::string>(properties, "RecoveryReason")},
                        .relays = {}};
         ManagedObjects objects;
         manager->callMethod("GetManagedObjects").onInterface("org.freedesktop.DBus.ObjectManager").storeResultsTo(objects);
@@ -129,52 +108,17 @@ Outcome<Identities> read_identities() {
 Outcome<Relay> read_relay(const std::string& name) {
     if (const auto checked = check_name(name); !checked) return std::unexpected(checked.error());
     return call([&](sdbus::IConnection& connection) {
-        const Properties properties = proxy(connection, service, relay_path(name))->getAllProperties().onInterface(relay_interface);
+        const Properties properties =
+            proxy(connection, identity_service, relay_path(name))->getAllProperties().onInterface(relay_interface);
         return to_relay(properties);
-    });
-}
-
-Outcome<void> create_relay(const std::string& name) {
-    return call([&](sdbus::IConnection& connection) {
-        sdbus::ObjectPath path;
-        proxy(connection, service, manager_path)
-            ->callMethod("CreateRelay")
-            .onInterface(manager_interface)
-            .withArguments(name)
-            .storeResultsTo(path);
     });
 }
 
 Outcome<void> verify_relay(const std::string& name) {
     if (const auto checked = check_name(name); !checked) return checked;
     return call([&](sdbus::IConnection& connection) {
-        proxy(connection, service, relay_path(name))->callMethod("Verify").onInterface(relay_interface);
+        proxy(connection, identity_service, relay_path(name))->callMethod("Verify").onInterface(relay_interface);
     });
-}
-
-Outcome<void> reload() {
-    return call([](sdbus::IConnection& connection) {
-        proxy(connection, service, manager_path)->callMethod("Reload").onInterface(manager_interface);
-    });
-}
-
-ServiceState service_state(const std::string& unit) {
-    const std::string systemd = "org.freedesktop.systemd1";
-    try {
-        const auto connection = sdbus::createSystemBusConnection();
-        sdbus::ObjectPath path;
-        proxy(*connection, systemd.c_str(), "/org/freedesktop/systemd1")
-            ->callMethod("GetUnit")
-            .onInterface(systemd + ".Manager")
-            .withArguments(unit)
-            .storeResultsTo(path);
-        const auto object = proxy(*connection, systemd.c_str(), path);
-        const sdbus::Variant active = object->getProperty("ActiveState").onInterface(systemd + ".Unit");
-        const sdbus::Variant text = object->getProperty("StatusText").onInterface(systemd + ".Service");
-        return {active.get<std::string>(), text.get<std::string>()};
-    } catch (const sdbus::Error& error) {
-        return {error.getName() == systemd + ".NoSuchUnit" ? "inactive" : "unknown", ""};
-    }
 }
 
 }  // namespace lethe::ctl

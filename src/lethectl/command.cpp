@@ -4,16 +4,52 @@
 #include <format>
 
 namespace lethe::ctl {
+namespace {
+
+constexpr Option replace{"--replace", "FINGERPRINT", "take the place of this identity, which is wiped"};
+constexpr Option passphrase{"--passphrase", "", "ask for a passphrase"};
+constexpr Option passphrase_file{"--passphrase-file", "FILE", "read the passphrase from the first line of a file"};
+
+constexpr std::array import_options = {replace};
+constexpr std::array export_options = {passphrase, passphrase_file};
+constexpr std::array recover_options = {
+    Option{"--key", "FILE", "the file with the recovery key's secret half"},
+    passphrase,
+    passphrase_file,
+    Option{"--name", "NAME", "the relay's name here, instead of the one in the file"},
+    replace,
+    Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
+    Option{"--fingerprint", "FINGERPRINT", "with --store: one of the relays that must be in it"},
+};
+
+std::string synopsis(const Command& command) {
+    auto text = std::string(command.name);
+    for (const auto& option : command.options) text += std::format(" [{}{}{}]", option.name, option.value.empty() ? "" : " ", option.value);
+    if (!command.arguments.empty()) text += std::format(" {}", command.arguments);
+    return text;
+}
+
+}  // namespace
 
 std::span<const Command> commands() {
     static constexpr std::array table = {
         Command{"status", "", "show whether the vault is open and how each relay is", status},
-        Command{"enroll", "[OPTION]...", "seal a new vault to this machine and this boot (root)", enroll, 0, 64, true},
+        Command{"enroll", "[OPTION]...", "seal a new vault to this machine and this boot (root)", enroll, 0, 64, {}, true},
         Command{"identity list", "", "list the relays and their fingerprints", identity_list},
         Command{"identity show", "NAME", "show all about one relay's keys", identity_show, 1, 1},
         Command{"identity create", "NAME", "make, seal and install the keys of a new relay (root)", identity_create, 1, 1},
+        Command{"identity import", "NAME DIR", "seal and install the keys of a relay that exists (root)", identity_import, 2, 2,
+                import_options},
+        Command{"identity export", "NAME FILE", "write a relay's keys, sealed, to a file (root)", identity_export, 2, 2, export_options},
+        Command{"identity recover", "[FILE]", "bring keys back from an export, or a whole store (root)", identity_recover, 0, 1,
+                recover_options},
+        Command{"identity forget", "NAME FINGERPRINT", "wipe a relay's keys for good (root)", identity_forget, 2, 2},
         Command{"identity verify", "[NAME]", "check that what is sealed is whole and is what is installed", identity_verify, 0, 1},
         Command{"identity reload", "", "open the vault again and install what is not installed (root)", identity_reload},
+        Command{"recovery-key new", "FILE", "make a pair; the secret half goes to a file, to be kept offline", recovery_key_new, 1, 1},
+        Command{"recovery-key set", "KEY", "seal exports and the vault key to this public key (root)", recovery_key_set, 1, 1},
+        Command{"recovery-key show", "", "show the recovery key that is set", recovery_key_show},
+        Command{"recovery-key remove", "", "seal them to nobody any more (root)", recovery_key_remove},
     };
     return table;
 }
@@ -21,7 +57,7 @@ std::span<const Command> commands() {
 std::string help_text() {
     std::string text = "usage: lethectl [--json] COMMAND [ARGUMENT]...\n\ncommands:\n";
     for (const auto& command : commands())
-        text += std::format("  {:<25} {}\n", std::format("{} {}", command.name, command.arguments), command.help);
+        text += std::format("  {:<32} {}\n", std::format("{} {}", command.name, command.arguments), command.help);
     return text +
            "\noptions:\n"
            "  --json                    print JSON\n"
@@ -31,8 +67,10 @@ std::string help_text() {
 }
 
 std::string help_text(const Command& command) {
-    return std::format("usage: lethectl [--json] {}{}{}\n\n{}\n", command.name, command.arguments.empty() ? "" : " ", command.arguments,
-                       command.help);
+    auto text = std::format("usage: lethectl [--json] {}\n\n{}\n", synopsis(command), command.help);
+    if (!command.options.empty()) text += "\noptions:\n";
+    for (const auto& [name, value, help] : command.options) text += std::format("  {:<27} {}\n", std::format("{} {}", name, value), help);
+    return text;
 }
 
 }  // namespace lethe::ctl

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <expected>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +32,20 @@ using Outcome = std::expected<T, Failure>;
 struct Invocation {
     bool json = false;
     std::vector<std::string> arguments;
+    std::map<std::string, std::string> options{};  ///< of the command, by name without dashes; a switch has an empty value
+
+    bool has(const std::string& option) const { return options.contains(option); }
+    std::optional<std::string> option(const std::string& name) const {
+        const auto found = options.find(name);
+        return found == options.end() ? std::nullopt : std::optional(found->second);
+    }
+};
+
+/// An option that one command has.
+struct Option {
+    std::string_view name;   ///< with its dashes
+    std::string_view value;  ///< what it takes, "FILE"; empty for a switch
+    std::string_view help;   ///< one line
 };
 
 struct Command {
@@ -37,8 +53,9 @@ struct Command {
     std::string_view arguments;  ///< for the help, "NAME" or "[NAME]"
     std::string_view help;       ///< one line
     Outcome<int> (*run)(const Invocation&);
-    unsigned least = 0;      ///< arguments needed
-    unsigned most = 0;       ///< arguments taken
+    unsigned least = 0;  ///< arguments needed
+    unsigned most = 0;   ///< arguments taken
+    std::span<const Option> options{};
     bool passes_on = false;  ///< options after its name belong to another program
 };
 
@@ -48,7 +65,15 @@ Outcome<int> identity_list(const Invocation&);
 Outcome<int> identity_show(const Invocation&);
 Outcome<int> identity_create(const Invocation&);
 Outcome<int> identity_verify(const Invocation&);
+Outcome<int> identity_import(const Invocation&);
+Outcome<int> identity_export(const Invocation&);
+Outcome<int> identity_recover(const Invocation&);
+Outcome<int> identity_forget(const Invocation&);
 Outcome<int> identity_reload(const Invocation&);
+Outcome<int> recovery_key_new(const Invocation&);
+Outcome<int> recovery_key_set(const Invocation&);
+Outcome<int> recovery_key_show(const Invocation&);
+Outcome<int> recovery_key_remove(const Invocation&);
 
 /// Every command, in the order of the help.
 std::span<const Command> commands();

@@ -6,12 +6,14 @@
 #include <cstring>
 #include <format>
 
-#include "lethectl/client.hpp"
+#include "lethectl/run_enroll.hpp"
 
 namespace lethe::ctl {
 
 // The program keeps this one's terminal, so that it can say what it does as it goes.
-static Outcome<int> run_enroll(const std::vector<std::string>& arguments) {
+Outcome<int> run_enroll(const std::vector<std::string>& arguments) {
+    const bool asks = std::ranges::contains(arguments, "--help");
+    if (::geteuid() != 0 && !asks) return std::unexpected(Failure{exit_refused, "only root may do this", {}});
     std::vector<char*> values{const_cast<char*>("lethe-enroll")};
     for (const auto& argument : arguments) values.push_back(const_cast<char*>(argument.c_str()));
     values.push_back(nullptr);
@@ -27,7 +29,6 @@ static Outcome<int> run_enroll(const std::vector<std::string>& arguments) {
 
 Outcome<int> enroll(const Invocation& invocation) {
     const bool asks = std::ranges::contains(invocation.arguments, "--help");
-    if (::geteuid() != 0 && !asks) return std::unexpected(Failure{exit_refused, "only root may do this", {}});
     const auto status = run_enroll(invocation.arguments);
     if (!status || *status != exit_ok || asks) return status;
     return identity_reload({.json = invocation.json, .arguments = {}});

@@ -1,16 +1,27 @@
 # bash completion for lethectl(1)
 
 _lethectl() {
-    local current=${COMP_WORDS[COMP_CWORD]} word words=() choices=
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} word words=() choices=
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ $word == -* ]] || words+=("$word")
     done
-    case ${words[*]} in
-        '') choices='status enroll identity --json --help --version' ;;
-        enroll*) choices=$(lethectl enroll --help 2>/dev/null | grep -oE -- '--[a-z-]+') ;;
-        identity) choices='list show create verify reload' ;;
-        'identity show'|'identity verify') choices=$(lethectl identity list 2>/dev/null | awk 'NR > 1 { print $1 }') ;;
-        *) choices='--json --help' ;;
+    _lethectl_relays() { lethectl identity list 2>/dev/null | awk 'NR > 1 { print $1 }'; }
+    _lethectl_fingerprints() { lethectl identity list 2>/dev/null | awk 'NR > 1 && $3 != "-" { print $3 }'; }
+    _lethectl_options() { lethectl "${words[@]:0:2}" --help 2>/dev/null | grep -oE -- '^  --[a-z-]+'; }
+    case $previous in
+        --key|--passphrase-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        --replace|--fingerprint) choices=$(_lethectl_fingerprints) ;;
+        *) case ${words[*]} in
+            '') choices='status enroll identity recovery-key --json --help --version' ;;
+            enroll*) choices=$(lethectl enroll --help 2>/dev/null | grep -oE -- '--[a-z-]+') ;;
+            identity) choices='list show create import export recover forget verify reload' ;;
+            recovery-key) choices='new set show remove' ;;
+            'identity show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;
+            'identity forget '*) choices=$(_lethectl_fingerprints) ;;
+            'identity import '*|'identity export '*|'identity recover'|'recovery-key new')
+                mapfile -t COMPREPLY < <(compgen -f -- "$current"; compgen -W "$(_lethectl_options)" -- "$current"); return ;;
+            *) choices="--json --help $(_lethectl_options)" ;;
+        esac ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
 }

@@ -72,11 +72,14 @@ std::string without_boot_counter(const std::string& file_name) {
 }
 
 Result<BootedImage> find_booted_image(const std::filesystem::path& efivars, std::span<const std::filesystem::path> esps) {
-    const auto uki = read_image_path(efivars, "StubImageIdentifier");
-    if (!uki && uki.error().kind == ErrorKind::not_found)
+    if (const auto stub = read_variable(efivars, "StubInfo", loader_vendor); !stub && stub.error().kind == ErrorKind::not_found)
         return fail(ErrorKind::wrong_state,
                     "this machine was not booted from a unified kernel image with systemd-stub, so there is nothing to lock to");
-    BootedImage image{TRY(read_secure_boot(efivars)), TRY(find_on_esp(esps, TRY(uki))), {}};
+    BootedImage image{TRY(read_secure_boot(efivars)), {}, {}};
+    // Boot loader and stub name the partition that they came from; an image that came over the network came from none.
+    const auto partition = read_variable(efivars, "LoaderDevicePartUUID", loader_vendor);
+    if (!partition && partition.error().kind == ErrorKind::not_found) return image;
+    image.uki = TRY(find_on_esp(esps, TRY(read_image_path(efivars, "StubImageIdentifier"))));
     const auto loader = read_image_path(efivars, "LoaderImageIdentifier");
     if (!loader && loader.error().kind == ErrorKind::not_found) return image;
     image.loader = TRY(find_on_esp(esps, TRY(loader)));

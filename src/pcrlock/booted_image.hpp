@@ -12,7 +12,7 @@ namespace lethe {
 /// with the event log before anything is built on it.
 struct BootedImage {
     bool secure_boot;
-    std::filesystem::path uki;
+    std::optional<std::filesystem::path> uki;     ///< none when it came over the network
     std::optional<std::filesystem::path> loader;  ///< none when the firmware started the UKI itself
 };
 

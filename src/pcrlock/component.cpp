@@ -34,6 +34,17 @@ std::vector<Digest> digests_in(std::span<const Record> records, unsigned pcr) {
     return digests;
 }
 
+// Of the events that no other component accounts for: those in PCR 4 from `image` on, and all that the stub measured.
+std::vector<Record> records_from(const EventLog& log, std::vector<LogEvent>::const_iterator image) {
+    std::vector<Record> records;
+    for (auto event = log.events.begin(); event != log.events.end(); ++event) {
+        if (!event->firmware || !event->component.empty()) continue;
+        const bool of_stub = event->pcr == boot_loader_pcr ? event >= image : event->pcr >= sections_pcr && event->pcr <= last_stub_pcr;
+        if (of_stub) records.push_back({event->pcr, event->digest});
+    }
+    return records;
+}
+
 }  // namespace
 
 Result<std::vector<Record>> parse_component(std::string_view json) {
@@ -60,19 +71,24 @@ Result<std::vector<Record>> booted_uki_records(const EventLog& log, std::span<co
                     "the UKI's image is not in the event log (PCR 4): the file is not what was booted; reboot into it first");
 
     std::vector<Digest> sections;
-    std::vector<Record> records;
-    for (auto event = log.events.begin(); event != log.events.end(); ++event) {
-        if (!event->firmware) continue;
-        if (event->pcr == sections_pcr) sections.push_back(event->digest);
-        const bool of_stub = event->pcr == boot_loader_pcr ? event >= start : event->pcr >= sections_pcr && event->pcr <= last_stub_pcr;
-        if (of_stub && event->component.empty()) records.push_back({event->pcr, event->digest});
-    }
+    for (const LogEvent& event : log.events)
+        if (event.firmware && event.pcr == sections_pcr) sections.push_back(event.digest);
     if (const auto expected = digests_in(uki, sections_pcr); sections != expected) {
         const auto differing = std::ranges::mismatch(sections, expected).in1 - sections.begin();
         return fail(ErrorKind::wrong_state,
                     "measurement {} of {} in PCR 11 is not the UKI's: the file is not what was booted; reboot into it first", differing + 1,
                     std::max(sections.size(), expected.size()));
     }
+    return records_from(log, start);
+}
+
+Result<std::vector<Record>> booted_network_records(const EventLog& log) {
+    const auto call = std::ranges::find_last_if(log.events, [](const LogEvent& event) {
+                          return event.firmware && event.pcr == boot_loader_pcr && event.type == "efi-action";
+                      }).begin();
+    auto records = records_from(log, call);
+    if (std::ranges::none_of(records, [](const Record& record) { return record.pcr == boot_loader_pcr; }))
+        return fail(ErrorKind::wrong_state, "the event log names no image that was loaded (PCR 4): it cannot be locked");
     return records;
 }
 

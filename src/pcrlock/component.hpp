@@ -29,4 +29,9 @@ std::string encode_component(std::span<const Record> records);
 /// @error wrong_state  the file is not what was booted.
 Result<std::vector<Record>> booted_uki_records(const EventLog& log, std::span<const Record> uki);
 
+/// The same for a UKI that the firmware took from the network, of which there is no file to compare with: what was loaded since the
+/// firmware last called a boot option, and all that its stub measured.
+/// @error wrong_state  nothing was loaded.
+Result<std::vector<Record>> booted_network_records(const EventLog& log);
+
 }  // namespace lethe

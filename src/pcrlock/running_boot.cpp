@@ -46,10 +46,11 @@ Result<void> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::
     if (!firmware && (std::ranges::contains(pcrs, 0u) || std::ranges::contains(pcrs, 2u))) return firmware;
     if (image.loader) TRY(pcrlock.write_component(loader_component, generated, TRY(pcrlock.measure(Measurable::pe_image, *image.loader))));
 
-    const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, image.uki));
+    if (!image.uki) return pcrlock.write_component(uki_component, "network", TRY(booted_network_records(TRY(pcrlock.log()))));
+    const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, *image.uki));
     auto records = booted_uki_records(TRY(pcrlock.log()), uki);
-    if (!records) return in_context(records.error(), image.uki.native());
-    return pcrlock.write_component(uki_component, variant_name(image.uki), *records);
+    if (!records) return in_context(records.error(), image.uki->native());
+    return pcrlock.write_component(uki_component, variant_name(*image.uki), *records);
 }
 
 Result<void> unlock_boots(Pcrlock& pcrlock) {

@@ -1,17 +1,29 @@
 #pragma once
 
+#include <cstdint>
+#include <ctime>
+#include <vector>
+
 #include "relay/manifest.hpp"
 
 namespace lethe {
 
-/// Whether a relay's tor may start: identityd has admitted it, and what lies in its key folder is what the sealed manifest says.
-///
-/// @error not_found  there is no manifest: the relay is not admitted. Why, identityd knows.
-/// @error corrupt    the folder is damaged, or holds keys with other fingerprints.
-/// @error io
-Result<void> check_installed_keys(const RuntimePaths& paths, const std::string& relay);
+/// What the rest of the start needs to know about the keys that were found installed.
+struct InstalledKeys {
+    bool has_master_secret = false;
+    std::vector<std::string> family_ids{};  ///< of the family keys among them
+};
 
-/// Checks the operator's torrc and writes the defaults torrc beside it, with the memory limit of this process's cgroup.
+/// Whether a relay's tor may start: identityd has admitted it, and what lies in its key folder is what the sealed manifest says, and does
+/// not make tor end at once because a signing key has ended whose master key is kept offline.
+///
+/// @param now  seconds since the epoch.
+/// @error not_found    there is no manifest: the relay is not admitted. Why, identityd knows.
+/// @error corrupt      the folder is damaged, or holds keys with other fingerprints.
+/// @error wrong_state  the signing key has ended, or ends within a minute.
+/// @error io
+Result<InstalledKeys> check_installed_keys(const RuntimePaths& paths, const std::string& relay, std::int64_t now = std::time(nullptr));
+
 struct TorFiles {
     std::filesystem::path torrc;     ///< the operator's, which exists
     std::filesystem::path defaults;  ///< to be written, on tmpfs
@@ -22,9 +34,13 @@ struct MemorySources {
     std::filesystem::path cgroup_root = "/sys/fs/cgroup";
     std::filesystem::path meminfo = "/proc/meminfo";
 };
-/// @error invalid_argument  the torrc is refused; the message names the line.
+/// Checks the operator's torrc, and that there is a key for each family that it names; writes the defaults torrc beside it, with the memory
+/// limit of this process's cgroup.
+///
+/// @error invalid_argument  the torrc is refused; the message names the line or the family.
 /// @error not_found         there is no torrc.
 /// @error corrupt, io
-Result<void> write_defaults(const RuntimePaths& paths, const std::string& relay, const TorFiles& files, const MemorySources& sources = {});
+Result<void> write_defaults(const RuntimePaths& paths, const std::string& relay, const InstalledKeys& keys, const TorFiles& files,
+                            const MemorySources& sources = {});
 
 }  // namespace lethe

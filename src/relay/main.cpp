@@ -49,14 +49,13 @@ Result<void> become_tor(const std::string& relay) {
     TRY(check_relay_name(relay));
     RuntimePaths paths;
     if (const char* path = std::getenv("LETHE_RUNTIME")) paths.runtime = path;  // for tests
-    if (const auto checked = check_installed_keys(paths, relay); !checked) {
-        if (checked.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
-        return checked;
-    }
+    const auto keys = check_installed_keys(paths, relay);
+    if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
+    if (!keys) return std::unexpected(keys.error());
     const char* runtime = std::getenv("RUNTIME_DIRECTORY");
     if (!runtime) return fail(ErrorKind::invalid_argument, "RUNTIME_DIRECTORY is not set: start tor@{}.service instead", relay);
     const TorFiles files{.torrc = torrc_of(relay), .defaults = std::filesystem::path(runtime) / "defaults-torrc"};
-    TRY(write_defaults(paths, relay, files));
+    TRY(write_defaults(paths, relay, *keys, files));
     ::execl("/usr/bin/tor", "tor", "--defaults-torrc", files.defaults.c_str(), "-f", files.torrc.c_str(), nullptr);
     return fail_errno(errno, "/usr/bin/tor");
 }

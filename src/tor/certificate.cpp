@@ -41,13 +41,21 @@ Result<SigningCertificate> parse_signing_certificate(OctetView octets) {
     TRY(expect(reader, extension_signed_with, 1, "extension's type"));
     TRY(expect(reader, 0, 1, "extension's flags"));
     certificate.master_key = TRY(take_key(reader));
-    const OctetView signature = TRY(reader.take(crypto_sign_BYTES));
+    const OctetView signature = TRY(reader.take(ed25519_signature_octets));
     TRY(reader.end());
 
-    const OctetView signed_part = octets.first(octets.size() - crypto_sign_BYTES);
+    const OctetView signed_part = octets.first(octets.size() - ed25519_signature_octets);
     if (crypto_sign_verify_detached(signature.data(), signed_part.data(), signed_part.size(), certificate.master_key.data()) != 0)
         return fail(ErrorKind::corrupt, "the signature does not verify with the master key inside");
     return certificate;
+}
+
+Octets encode_signing_certificate(const SigningCertificate& certificate, OctetView signature) {
+    OctetWriter writer;
+    writer.u8(certificate_version).u8(type_signing_by_master).u32(static_cast<std::uint32_t>(certificate.expires / seconds_per_hour));
+    writer.u8(key_type_ed25519).raw(certificate.signing_key);
+    writer.u8(1).u16(static_cast<std::uint16_t>(certificate.master_key.size())).u8(extension_signed_with).u8(0);
+    return writer.raw(certificate.master_key).raw(signature).take();
 }
 
 }  // namespace lethe

@@ -1,8 +1,7 @@
-#include <sodium.h>
-
 #include <algorithm>
-#include <cassert>
 
+#include "base/secret_writer.hpp"
+#include "tor/key_names.hpp"
 #include "tor/key_set.hpp"
 
 // The layout is in docs/formats.md, "Identity payload".
@@ -11,30 +10,6 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t payload_version = 1;
-constexpr std::size_t file_limit_count = 16;
-
-// Appends to a secret of the final size, so that no octet passes through another buffer.
-class SecretWriter {
-public:
-    explicit SecretWriter(std::size_t size) : secret_(size) {}
-
-    void raw(OctetView octets) {
-        assert(octets.size() <= secret_.size() - position_);
-        std::ranges::copy(octets, secret_.expose_mutable().subspan(position_).begin());
-        position_ += octets.size();
-    }
-    void number(std::size_t value, unsigned width_octets) {
-        for (unsigned left = width_octets; left > 0; --left) {
-            const auto octet = static_cast<std::uint8_t>(value >> (8 * (left - 1)));
-            raw({&octet, 1});
-        }
-    }
-    Secret take() { return std::move(secret_); }
-
-private:
-    Secret secret_;
-    std::size_t position_ = 0;
-};
 
 std::size_t encoded_size(const KeySet& keys) {
     std::size_t size = 2 + keys.fingerprints.rsa.size() + keys.fingerprints.ed25519.size() + 2;
@@ -45,7 +20,7 @@ std::size_t encoded_size(const KeySet& keys) {
 Result<KeyFiles> decode_files(OctetReader& reader) {
     KeyFiles files;
     const std::uint16_t count = TRY(reader.u16());
-    if (count > file_limit_count) return fail(ErrorKind::corrupt, "{} files, more than {}", count, file_limit_count);
+    if (count > key_file_limit_count) return fail(ErrorKind::corrupt, "{} files, more than {}", count, key_file_limit_count);
     for (unsigned i = 0; i < count; ++i) {
         const std::string name(as_text(TRY(reader.sized16())));
         // One form for one set of files: names in order, none twice.
@@ -64,7 +39,7 @@ Result<KeySet> decode_payload(OctetView payload) {
     Fingerprints manifest;
     std::ranges::copy(TRY(reader.take(manifest.rsa.size())), manifest.rsa.begin());
     std::ranges::copy(TRY(reader.take(manifest.ed25519.size())), manifest.ed25519.begin());
-    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader))));
+    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader)), Scrutiny::sealed));
     if (keys.fingerprints != manifest)
         return fail(ErrorKind::corrupt, "the keys are those of {} {}, the manifest says {} {}", keys.fingerprints.rsa_hex(),
                     keys.fingerprints.ed25519_base64(), manifest.rsa_hex(), manifest.ed25519_base64());
@@ -75,14 +50,14 @@ Result<KeySet> decode_payload(OctetView payload) {
 
 Secret encode_identity(const KeySet& keys) {
     SecretWriter writer(encoded_size(keys));
-    writer.number(payload_version, 2);
+    writer.u16(payload_version);
     writer.raw(keys.fingerprints.rsa);
     writer.raw(keys.fingerprints.ed25519);
-    writer.number(keys.files.size(), 2);
+    writer.u16(keys.files.size());
     for (const auto& [name, octets] : keys.files) {
-        writer.number(name.size(), 2);
+        writer.u16(name.size());
         writer.raw(as_octets(name));
-        writer.number(octets.size(), 2);
+        writer.u16(octets.size());
         writer.raw(octets.expose());
     }
     return writer.take();

@@ -12,17 +12,9 @@ namespace lethe {
 
 namespace {
 
-constexpr std::size_t file_limit_octets = 8192;
-constexpr std::size_t file_limit_count = 32;
-constexpr std::string_view unfinished_suffix = ".tmp";
-
 struct CloseDirectory {
     void operator()(DIR* directory) const { closedir(directory); }
 };
-
-bool is_unfinished(std::string_view name) {
-    return name.ends_with(unfinished_suffix) && is_key_file(name.substr(0, name.size() - unfinished_suffix.size()));
-}
 
 }  // namespace
 
@@ -39,9 +31,10 @@ Result<KeyFiles> read_key_directory(int directory) {
         if (entry == nullptr && errno != 0) return fail_errno(errno, "cannot read the key directory");
         if (entry == nullptr) return files;
         const std::string name = entry->d_name;
-        if (name == "." || name == ".." || is_unfinished(name)) continue;
-        if (files.size() == file_limit_count) return fail(ErrorKind::corrupt, "more than {} files in the key directory", file_limit_count);
-        files.emplace(name, TRY(read_secret_file(own, name, file_limit_octets)));
+        if (name == "." || name == ".." || is_unfinished_key_file(name)) continue;
+        if (files.size() == key_file_limit_count)
+            return fail(ErrorKind::corrupt, "more than {} files in the key directory", key_file_limit_count);
+        files.emplace(name, TRY(read_secret_file(own, name, key_file_limit_octets)));
     }
 }
 

@@ -128,9 +128,9 @@ Result<void> remove_keys(const std::filesystem::path& folder) {
     return wipe_tree(parent.get(), folder.filename());
 }
 
-Result<Fingerprints> fingerprints_of_folder(const std::filesystem::path& folder) {
+Result<KeySet> read_key_folder(const std::filesystem::path& folder) {
     const Fd directory = TRY(open_directory(folder));
-    return TRY(parse_key_files(TRY(read_key_directory(directory.get())))).fingerprints;
+    return parse_key_files(TRY(read_key_directory(directory.get())), Scrutiny::sealed);
 }
 
 }  // namespace lethe

@@ -28,9 +28,9 @@ Result<void> install_keys(const KeySet& keys, const std::filesystem::path& folde
 /// Overwrites and removes an installed folder; nothing to do when there is none. @error io
 Result<void> remove_keys(const std::filesystem::path& folder);
 
-/// Reads an installed folder and computes both fingerprints, for the comparison with the manifest right before tor starts. The folder is
-/// tor's: the caller must be root or have CAP_DAC_READ_SEARCH.
+/// Reads an installed folder, for the comparison with the manifest right before tor starts: what was sealed lies in it (Scrutiny::sealed),
+/// and what tor has added since. The folder is tor's: the caller must be root or have CAP_DAC_READ_SEARCH, or be tor's user.
 /// @error not_found, invalid_argument, corrupt, io  as parse_key_files and read_key_directory.
-Result<Fingerprints> fingerprints_of_folder(const std::filesystem::path& folder);
+Result<KeySet> read_key_folder(const std::filesystem::path& folder);
 
 }  // namespace lethe

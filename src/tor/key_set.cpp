@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <span>
+#include <optional>
 
 #include "tor/certificate.hpp"
+#include "tor/family_key.hpp"
 #include "tor/key_names.hpp"
 #include "tor/rsa_key.hpp"
 #include "tor/tagged_file.hpp"
@@ -15,24 +16,7 @@ namespace lethe {
 
 namespace {
 
-constexpr std::size_t expanded_key_octets = 64;
 constexpr std::size_t curve25519_pair_octets = 64;
-
-// Every secret scalar that tor makes is clamped. The bits that clamping fixes drop out of the public key, so only this notices a change
-// there.
-bool is_clamped(OctetView scalar) { return (scalar[0] & 7) == 0 && (scalar[31] & 0xc0) == 0x40; }
-
-// tor keeps ed25519 secrets expanded (RFC 8032 section 5.1.5): a scalar and a nonce prefix. Nothing public depends on the prefix.
-Result<Ed25519PublicKey> public_part(OctetView expanded) {
-    Ed25519PublicKey key;
-    if (!is_clamped(expanded) || crypto_scalarmult_ed25519_base_noclamp(key.data(), expanded.data()) != 0)
-        return fail(ErrorKind::corrupt, "not an ed25519 secret key");
-    return key;
-}
-
-Result<Ed25519PublicKey> parse_ed25519_secret(OctetView file, std::string_view tag) {
-    return public_part(TRY(tagged_payload(file, std::format("ed25519v1-secret: {}", tag), expanded_key_octets)));
-}
 
 Result<void> check_onion_pair(OctetView file) {
     const OctetView pair = TRY(tagged_payload(file, "c25519v1: onion", curve25519_pair_octets));
@@ -50,49 +34,68 @@ auto parse_file(const KeyFiles& files, const std::string& name, Parser parser) {
     return parsed;
 }
 
+// The rule is parse_key_files's; each message says what tor would do with the set, and with it why Lethe refuses.
 Result<void> check_names(const KeyFiles& files) {
     for (const auto& [name, octets] : files) TRY(check_key_file_name(name));
-    if (!files.contains(key_file::master_secret) && files.contains(key_file::signing_secret))
-        return fail(ErrorKind::invalid_argument,
-                    "{} is missing; a master key that is kept offline is not supported yet: give all of the key files",
-                    key_file::master_secret);
-    for (const std::string& name : required_key_files)
-        if (!files.contains(name)) return fail(ErrorKind::invalid_argument, "{} is missing: give all of the relay's key files", name);
+    if (!files.contains(key_file::rsa_identity))
+        return fail(ErrorKind::invalid_argument, "{} is missing, and tor would make another identity: give all of the relay's key files",
+                    key_file::rsa_identity);
+    if (files.contains(key_file::master_secret)) return {};
+    for (const std::string& name : {key_file::signing_secret, key_file::signing_certificate})
+        if (!files.contains(name))
+            return fail(ErrorKind::invalid_argument, "{} is missing: without {} tor needs {} and {} (master key kept offline)", name,
+                        key_file::master_secret, key_file::signing_secret, key_file::signing_certificate);
     return {};
 }
 
-Result<void> check_onion_keys(const KeyFiles& files) {
+Result<void> check_onion_keys(const KeyFiles& files, Scrutiny scrutiny) {
     for (const std::string& name : {key_file::onion_ntor, key_file::onion_ntor_old})
         if (files.contains(name)) TRY(parse_file(files, name, check_onion_pair));
     for (const std::string& name : {key_file::onion, key_file::onion_old})
-        if (files.contains(name)) TRY(parse_file(files, name, check_rsa_key));
+        if (files.contains(name)) TRY(parse_file(files, name, [&](OctetView file) { return check_rsa_key(file, scrutiny); }));
     return {};
 }
 
-Result<Ed25519PublicKey> check_master_key(const KeyFiles& files) {
-    const Ed25519PublicKey master = TRY(parse_file(files, key_file::master_public, [](OctetView file) -> Result<Ed25519PublicKey> {
-        Ed25519PublicKey key;
-        std::ranges::copy(TRY(tagged_payload(file, "ed25519v1-public: type0", key.size())), key.begin());
-        return key;
-    }));
-    if (TRY(parse_file(files, key_file::master_secret, [](OctetView file) { return parse_ed25519_secret(file, "type0"); })) != master)
-        return fail(ErrorKind::corrupt, "{} does not belong to {}", key_file::master_secret, key_file::master_public);
-    return master;
+Result<Ed25519PublicKey> parse_master_public(OctetView file) {
+    Ed25519PublicKey key;
+    std::ranges::copy(TRY(tagged_payload(file, "ed25519v1-public: type0", key.size())), key.begin());
+    return key;
 }
 
-Result<SigningCertificate> check_signing_key(const KeyFiles& files, const Ed25519PublicKey& master) {
-    const SigningCertificate certificate =
-        TRY(parse_file(files, key_file::signing_certificate, [](OctetView file) -> Result<SigningCertificate> {
+// What the ed25519 files of one relay say.
+struct Ed25519Keys {
+    std::optional<Ed25519PublicKey> master_public, master_secret, signing_secret;  // each file's public key
+    std::optional<SigningCertificate> certificate;
+};
+
+Result<Ed25519Keys> parse_ed25519_files(const KeyFiles& files) {
+    Ed25519Keys keys;
+    if (files.contains(key_file::master_public)) keys.master_public = TRY(parse_file(files, key_file::master_public, parse_master_public));
+    if (files.contains(key_file::master_secret))
+        keys.master_secret =
+            TRY(parse_file(files, key_file::master_secret, [](OctetView file) { return parse_ed25519_secret(file, "type0"); }));
+    if (files.contains(key_file::signing_certificate))
+        keys.certificate = TRY(parse_file(files, key_file::signing_certificate, [](OctetView file) -> Result<SigningCertificate> {
             return parse_signing_certificate(TRY(tagged_payload(file, "ed25519v1-cert: type4", signing_certificate_octets)));
         }));
-    if (certificate.master_key != master)
+    if (files.contains(key_file::signing_secret))
+        keys.signing_secret =
+            TRY(parse_file(files, key_file::signing_secret, [](OctetView file) { return parse_ed25519_secret(file, "type4"); }));
+    return keys;
+}
+
+// The master public key that all of them agree on.
+Result<Ed25519PublicKey> check_ed25519_keys(const Ed25519Keys& keys) {
+    if (keys.master_public && keys.master_secret && keys.master_public != keys.master_secret)
+        return fail(ErrorKind::corrupt, "{} does not belong to {}", key_file::master_secret, key_file::master_public);
+    const bool has_public = keys.master_public.has_value(), has_secret = keys.master_secret.has_value();
+    const Ed25519PublicKey master = has_public ? *keys.master_public : has_secret ? *keys.master_secret : keys.certificate->master_key;
+    if (keys.certificate && keys.certificate->master_key != master)
         return fail(ErrorKind::corrupt, "{} was signed by another master key than {}", key_file::signing_certificate,
-                    key_file::master_public);
-    const Ed25519PublicKey signing_key =
-        TRY(parse_file(files, key_file::signing_secret, [](OctetView file) { return parse_ed25519_secret(file, "type4"); }));
-    if (signing_key != certificate.signing_key)
+                    has_public ? key_file::master_public : key_file::master_secret);
+    if (keys.certificate && keys.signing_secret && keys.certificate->signing_key != keys.signing_secret)
         return fail(ErrorKind::corrupt, "{} does not belong to {}", key_file::signing_secret, key_file::signing_certificate);
-    return certificate;
+    return master;
 }
 
 }  // namespace
@@ -105,13 +108,16 @@ std::string Fingerprints::rsa_hex() const {
 
 std::string Fingerprints::ed25519_base64() const { return to_base64_unpadded(ed25519); }
 
-Result<KeySet> parse_key_files(KeyFiles files) {
+Result<KeySet> parse_key_files(KeyFiles files, Scrutiny scrutiny) {
     TRY(check_names(files));
     KeySet keys;
-    keys.fingerprints.ed25519 = TRY(check_master_key(files));
-    keys.signing_key_expires = TRY(check_signing_key(files, keys.fingerprints.ed25519)).expires;
-    TRY(check_onion_keys(files));
-    keys.fingerprints.rsa = TRY(parse_file(files, key_file::rsa_identity, check_rsa_key));
+    const Ed25519Keys ed25519 = TRY(parse_ed25519_files(files));
+    keys.fingerprints.ed25519 = TRY(check_ed25519_keys(ed25519));
+    keys.has_master_secret = ed25519.master_secret.has_value();
+    if (ed25519.certificate) keys.signing_key_expires = ed25519.certificate->expires;
+    TRY(check_onion_keys(files, scrutiny));
+    keys.family_ids = TRY(check_family_keys(files));
+    keys.fingerprints.rsa = TRY(parse_file(files, key_file::rsa_identity, [&](OctetView file) { return check_rsa_key(file, scrutiny); }));
     keys.files = std::move(files);
     return keys;
 }

@@ -1,15 +1,10 @@
 #include "tor/rsa_key.hpp"
 
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <sodium.h>
 
 #include <algorithm>
-#include <memory>
-
-#include "base/secret.hpp"
 
 namespace lethe {
 
@@ -17,21 +12,8 @@ namespace {
 
 constexpr std::string_view pem_begin = "-----BEGIN RSA PRIVATE KEY-----\n";
 constexpr std::string_view pem_end = "-----END RSA PRIVATE KEY-----\n";
-constexpr int key_bits = 1024;
-constexpr BN_ULONG public_exponent = 65537;
-
-template <auto Free>
-struct Freed {
-    void operator()(auto* pointer) const { Free(pointer); }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
-
-struct OpensslOctets {
-    unsigned char* data = nullptr;
-    ~OpensslOctets() { OPENSSL_free(data); }
-};
+constexpr std::size_t pem_line_octets = 48;
+constexpr std::size_t prime_octets = rsa_prime_bits / 8;
 
 // Not by OpenSSL's PEM reader: it copies what it reads through ordinary memory, and it accepts any text around the block.
 Result<Secret> decode_pem(OctetView pem) {
@@ -52,54 +34,72 @@ Result<Secret> decode_pem(OctetView pem) {
     return decoded.prefix(length);
 }
 
-// PKCS#1 begins SEQUENCE, INTEGER 0, INTEGER n; OpenSSL would take PKCS#8 (SEQUENCE, INTEGER 0, SEQUENCE) as well, and tor would not.
-bool begins_as_pkcs1(OctetView der) {
-    constexpr std::array<std::uint8_t, 4> version_and_integer{0x02, 0x01, 0x00, 0x02};
-    return der.size() > 8 && der[0] == 0x30 && der[1] == 0x82 && std::ranges::equal(der.subspan(4, 4), version_and_integer);
+Secret encode_pem(OctetView der) {
+    const std::size_t lines = (der.size() + pem_line_octets - 1) / pem_line_octets;
+    const std::size_t characters = (der.size() + 2) / 3 * 4;
+    Secret pem(pem_begin.size() + characters + lines + pem_end.size() + 1);
+    char* const text = reinterpret_cast<char*>(pem.expose_mutable().data());
+    char* place = std::ranges::copy(pem_begin, text).out;
+    for (; !der.empty(); der = der.subspan(std::min(der.size(), pem_line_octets))) {
+        const OctetView line = der.first(std::min(der.size(), pem_line_octets));
+        const std::size_t length = (line.size() + 2) / 3 * 4;
+        sodium_bin2base64(place, length + 1, line.data(), line.size(), sodium_base64_VARIANT_ORIGINAL);
+        place += length;
+        *place++ = '\n';
+    }
+    std::ranges::copy(pem_end, place);
+    return pem;  // its last octet is the NUL
 }
 
-Result<Key> decode_key(OctetView der) {
-    const unsigned char* cursor = der.data();
-    Key key;
-    if (begins_as_pkcs1(der)) key.reset(d2i_PrivateKey(EVP_PKEY_RSA, nullptr, &cursor, static_cast<long>(der.size())));
-    if (!key || cursor != der.data() + der.size()) return fail(ErrorKind::corrupt, "not a PKCS#1 RSA private key");
+Result<RsaNumbers> read_key(OctetView pem) {
+    const Secret der = TRY(decode_pem(pem));
+    auto key = decode_rsa_private_key(der.expose());
+    if (!key) return fail(ErrorKind::corrupt, "not a PKCS#1 RSA private key: {}", key.error().message);
+    TRY(check_rsa_numbers(*key));
     return key;
 }
 
-Result<void> check_key(EVP_PKEY* key) {
-    if (EVP_PKEY_get_bits(key) != key_bits) return fail(ErrorKind::corrupt, "{} bits, not {}", EVP_PKEY_get_bits(key), key_bits);
-    BIGNUM* exponent = nullptr;
-    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent);
-    const Number owned(exponent);
-    if (!owned || !BN_is_word(owned.get(), public_exponent))
-        return fail(ErrorKind::corrupt, "the public exponent is not {}", public_exponent);
-    const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-    if (!context || EVP_PKEY_check(context.get()) != 1)
-        return fail(ErrorKind::corrupt, "the numbers of the RSA key do not belong together");
-    return {};
-}
-
-Result<RsaFingerprint> check_der(OctetView der) {
-    const Key key = TRY(decode_key(der));
-    TRY(check_key(key.get()));
-    OpensslOctets public_key;
-    const int length = i2d_PublicKey(key.get(), &public_key.data);
+Result<RsaFingerprint> fingerprint_of(const RsaNumbers& key) {
+    const Octets der = encode_rsa_public_key(key);
     RsaFingerprint fingerprint;
     std::size_t written = 0;
-    if (length <= 0 ||
-        EVP_Q_digest(nullptr, "SHA1", nullptr, public_key.data, static_cast<std::size_t>(length), fingerprint.data(), &written) != 1 ||
-        written != fingerprint.size())
+    if (EVP_Q_digest(nullptr, "SHA1", nullptr, der.data(), der.size(), fingerprint.data(), &written) != 1 || written != fingerprint.size())
         return fail(ErrorKind::io, "OpenSSL cannot compute the fingerprint (SHA-1)");
     return fingerprint;
 }
 
+Result<RsaFingerprint> check_key(OctetView pem, Scrutiny scrutiny) {
+    const RsaNumbers key = TRY(read_key(pem));
+    if (scrutiny == Scrutiny::whole) TRY(check_rsa_primes(key));
+    return fingerprint_of(key);
+}
+
 }  // namespace
 
-Result<RsaFingerprint> check_rsa_key(OctetView pem) {
-    const Secret der = TRY(decode_pem(pem));
-    auto fingerprint = check_der(der.expose());
+Result<RsaFingerprint> check_rsa_key(OctetView pem, Scrutiny scrutiny) {
+    auto fingerprint = check_key(pem, scrutiny);
     ERR_clear_error();  // the thread's queue, which the next user of OpenSSL would read as its own failure
     return fingerprint;
+}
+
+Result<RsaPrimes> rsa_primes(OctetView pem) {
+    const RsaNumbers key = TRY(read_key(pem));
+    RsaPrimes primes{Secret(rsa_primes_octets), PrivateExponent::of_product};
+    const auto place = primes.p_and_q.expose_mutable();
+    BN_bn2binpad(key.p.get(), place.data(), prime_octets);
+    BN_bn2binpad(key.q.get(), place.data() + prime_octets, prime_octets);
+    const RsaNumbers other = TRY(rsa_numbers_of_primes(place.first(prime_octets), place.last(prime_octets), PrivateExponent::least));
+    if (BN_cmp(other.d.get(), key.d.get()) == 0) primes.form = PrivateExponent::least;
+    return primes;
+}
+
+Result<Secret> rsa_key_of_primes(OctetView p_and_q, PrivateExponent form) {
+    if (p_and_q.size() != rsa_primes_octets) return fail(ErrorKind::corrupt, "{} octets, not {}", p_and_q.size(), rsa_primes_octets);
+    auto key = rsa_numbers_of_primes(p_and_q.first(prime_octets), p_and_q.last(prime_octets), form);
+    ERR_clear_error();
+    if (!key) return std::unexpected(std::move(key).error());
+    const Secret der = encode_rsa_private_key(*key);
+    return encode_pem(der.expose());
 }
 
 }  // namespace lethe

@@ -4,6 +4,7 @@
 
 #include "base/octets.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 
 namespace lethe {
 
@@ -13,5 +14,8 @@ namespace lethe {
 /// @error corrupt  another header, or another length.
 /// Source: tor 0.4.9, lib/crypt_ops/crypto_format.c, crypto_read_tagged_contents_from_file.
 Result<OctetView> tagged_payload(OctetView file, std::string_view title, std::size_t payload_octets);
+
+/// The file with this payload. @param title  at most 25 characters.
+Secret tagged_file(std::string_view title, OctetView payload);
 
 }  // namespace lethe

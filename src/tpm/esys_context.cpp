@@ -25,7 +25,7 @@ Result<EsysContext> EsysContext::another() const {
 
 bool EsysContext::is_busy(TSS2_RC rc) {
     const TSS2_RC code = tpm_code(rc);
-    return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING;
+    return code == TPM2_RC_RETRY || code == TPM2_RC_YIELDED || code == TPM2_RC_TESTING || code == TPM2_RC_NV_RATE;
 }
 
 void EsysContext::pause() { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }

@@ -40,13 +40,15 @@ Error esys_error(TSS2_RC rc, std::string_view doing) {
         case TPM2_RC_YIELDED:
         case TPM2_RC_TESTING:
             return {ErrorKind::tpm_unavailable, std::format("{}: the TPM stays busy ({}); try again later", doing, text)};
+        case TPM2_RC_NV_RATE:
+            return {ErrorKind::tpm_unavailable, std::format("{}: the TPM slows writes down to spare its memory; try again later", doing)};
         case TPM2_RC_BAD_AUTH:
         case TPM2_RC_AUTH_FAIL:
             return {ErrorKind::wrong_state,
                     std::format("{}: the TPM's owner hierarchy has a password; clear it with tpm2_changeauth -c owner -p PASSWORD", doing)};
         case TPM2_RC_NV_AUTHORIZATION:
             return {ErrorKind::wrong_state,
-                    std::format("{}: the NV index does not admit the owner; it is not one of systemd-pcrlock", doing)};
+                    std::format("{}: the NV index does not admit the owner; it is not one that Lethe or systemd-pcrlock has made", doing)};
         default:
             return {ErrorKind::tpm_unavailable, std::format("{}: {} ({:#x}); look at the kernel's messages about tpm", doing, text, rc)};
     }

@@ -55,6 +55,20 @@ Result<ESYS_TR> resolve(const EsysContext& esys, const TpmReference& reference, 
     return object;
 }
 
+Result<ESYS_TR> unnamed_index(const EsysContext& esys, TPM2_HANDLE handle) {
+    TRY(check_index_handle(handle));
+    // ESAPI wants a public area and its name, and uses neither: TPMS_NV_PUBLIC, TPM 2.0 Part 2, 13.6.
+    const Octets area = OctetWriter().u32(handle).u16(TPM2_ALG_SHA256).u32(0).sized16({}).u16(0).take();
+    const Octets name = authorized_policy_content(sha256(area));
+    const Octets serialized = OctetWriter().u32(handle).sized16(name).u32(esys_kind(ReferenceKind::nv_index)).sized16(area).take();
+    return resolve(esys, {serialized, name}, ReferenceKind::nv_index);
+}
+
+Result<void> check_index_handle(TPM2_HANDLE handle) {
+    if (handle >> TPM2_HR_SHIFT == TPM2_HT_NV_INDEX) return {};
+    return fail(ErrorKind::invalid_argument, "{:#x} is not the handle of an NV index", handle);
+}
+
 Result<TpmReference> present_reference(const EsysContext& esys, TPM2_HANDLE handle, ReferenceKind kind) {
     ESYS_TR object = ESYS_TR_NONE;
     const TSS2_RC rc = esys(

@@ -18,6 +18,13 @@ TPM2_HANDLE handle_of(const TpmReference& reference);
 /// @error corrupt
 Result<ESYS_TR> resolve(const EsysContext& esys, const TpmReference& reference, ReferenceKind kind);
 
+/// An NV index for commands that are authorised with a password and so need no name: sends none to ask for it, and so does not know whether
+/// the index is there. @error invalid_argument
+Result<ESYS_TR> unnamed_index(const EsysContext& esys, TPM2_HANDLE handle);
+
+/// @error invalid_argument  not the handle of an NV index.
+Result<void> check_index_handle(TPM2_HANDLE handle);
+
 /// What is at the handle now; one command.
 /// @error not_found  nothing.
 Result<TpmReference> present_reference(const EsysContext& esys, TPM2_HANDLE handle, ReferenceKind kind);

@@ -4,6 +4,7 @@
 #include <tss2/tss2_tctildr.h>
 
 #include <cstdlib>
+#include <optional>
 
 #include "tpm/esys_verbs.hpp"
 
@@ -24,7 +25,21 @@ public:
     Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override { return esys_read_pcrs(TRY(EsysContext::open(tcti_)), pcrs); }
     Result<TpmReference> storage_root() override { return esys_storage_root(TRY(EsysContext::open(tcti_))); }
     Result<TpmReference> nv_index(std::uint32_t handle) override { return esys_nv_index(TRY(EsysContext::open(tcti_)), handle); }
+    Result<NvArea> nv_area(std::uint32_t handle) override { return esys_nv_area(TRY(EsysContext::open(tcti_)), handle); }
+    Result<NvLimits> nv_limits() override {
+        if (!limits_) limits_ = TRY(esys_nv_limits(TRY(EsysContext::open(tcti_))));
+        return *limits_;
+    }
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override {
+        return esys_nv_define(TRY(EsysContext::open(tcti_)), handle, octets);
+    }
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override {
+        return esys_nv_write(TRY(EsysContext::open(tcti_)), handle, offset, octets, TRY(most_octets_for(octets.size())));
+    }
     Result<Octets> nv_read(std::uint32_t handle) override { return esys_nv_read(TRY(EsysContext::open(tcti_)), handle); }
+    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
+        return esys_nv_read(TRY(EsysContext::open(tcti_)), handle, offset, count, TRY(most_octets_for(count)));
+    }
     Result<void> nv_undefine(std::uint32_t handle) override { return esys_nv_undefine(TRY(EsysContext::open(tcti_)), handle); }
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
         return esys_seal(TRY(EsysContext::open(tcti_)), root, secret, policy);
@@ -35,8 +50,14 @@ public:
     }
 
 private:
+    Result<std::uint16_t> most_octets_for(std::size_t count) {
+        if (count <= always_fitting_octets) return always_fitting_octets;
+        return TRY(nv_limits()).write_octets;
+    }
+
     OwnedTcti owner_;  ///< empty when the caller owns it
     TSS2_TCTI_CONTEXT* tcti_;
+    std::optional<NvLimits> limits_;  ///< asked for once: they are fixed
 };
 
 // tpm2-tss writes its errors to stderr otherwise, where the journal would show what is only a question asked.

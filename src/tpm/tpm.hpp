@@ -43,11 +43,26 @@ struct SealedObject {
     bool operator==(const SealedObject&) const = default;
 };
 
+/// How much of ordinary NV memory the TPM takes at once. Fixed for a TPM; how much room it has in all, none of them tells.
+struct NvLimits {
+    std::uint16_t index_octets;  ///< the largest index
+    std::uint16_t write_octets;  ///< the most that one command reads or writes
+};
+
+/// What an NV index is like.
+struct NvArea {
+    std::uint16_t octets;
+    bool plain;    ///< as nv_define() makes them: its attributes, and no policy
+    bool written;  ///< once at least
+};
+
 /// The persistent ECC storage root key.
 constexpr std::uint32_t storage_root_handle = 0x81000001;
 /// The NV index that holds the digest of the policy in force: in the owner's range, and always the same, so that enrolling twice is
 /// noticed.
 constexpr std::uint32_t policy_index_handle = 0x01800100;
+/// The NV indices of a store that lies in the TPM.
+constexpr std::array<std::uint32_t, 3> store_index_handles{0x01800101, 0x01800102, 0x01800103};
 
 /// The verbs of a TPM 2.0 that Lethe uses. One caller at a time.
 ///
@@ -65,13 +80,37 @@ public:
     /// @error not_found  no index is defined at the handle.
     virtual Result<TpmReference> nv_index(std::uint32_t handle) = 0;
 
-    /// The whole content of an index that the owner may read.
-    /// @error not_found      no index is defined at the handle.
-    /// @error wrong_state    it has never been written.
-    virtual Result<Octets> nv_read(std::uint32_t handle) = 0;
+    /// @error not_found  no index is defined at the handle.
+    virtual Result<NvArea> nv_area(std::uint32_t handle) = 0;
+
+    virtual Result<NvLimits> nv_limits() = 0;
+
+    /// Defines an ordinary index that the owner reads and writes, whose content is public or encrypted: with an empty password, without
+    /// dictionary-attack protection. Not written yet.
+    ///
+    /// @error already_exists    an index is defined at the handle.
+    /// @error invalid_argument  no octets, or more than NvLimits::index_octets.
+    /// @error wrong_state       the TPM has no room left; or, as for every verb below, its owner hierarchy has a password.
+    virtual Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) = 0;
 
     /// Undefines an index by owner authorisation. @error not_found
     virtual Result<void> nv_undefine(std::uint32_t handle) = 0;
+
+    /// Writes a part of an index, by owner authorisation: in one command when NvLimits::write_octets allow, else in several, of which the
+    /// last writes the beginning. What it does not write of an index that was never written is undefined.
+    ///
+    /// @error not_found         no index is defined at the handle.
+    /// @error invalid_argument  no octets, or octets outside the index; nothing has been written.
+    /// @error wrong_state       the owner may not write it.
+    virtual Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) = 0;
+
+    /// The whole content of an index that the owner may read.
+    /// @error not_found      no index is defined at the handle.
+    /// @error wrong_state    it has never been written, or the owner may not read it.
+    virtual Result<Octets> nv_read(std::uint32_t handle) = 0;
+
+    /// `count` octets of it; as many commands as NvLimits::write_octets make of them. @error invalid_argument  none, or outside the index
+    virtual Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) = 0;
 
     /// Seals at most 128 octets under `root`, usable with `policy` only, without dictionary-attack protection (noDA), over a salted,
     /// parameter-encrypted session.

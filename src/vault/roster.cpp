@@ -21,7 +21,7 @@ Result<RosterEntry::Fingerprint> take_fingerprint(OctetReader& reader) {
 
 Result<RosterEntry> take_entry(OctetReader& reader, std::uint16_t version) {
     const auto stage = TRY(reader.u8());
-    const auto last = version == 1 ? RelayStage::created : RelayStage::forgotten;
+    const auto last = version == 1 ? RelayStage::created : last_stage;
     if (stage > static_cast<std::uint8_t>(last)) return impossible();
     RosterEntry entry{RelayStage{stage}};
     if (version == 1) return entry;

@@ -11,7 +11,13 @@ namespace lethe {
 
 /// How far a relay's keys have come. Only a `pending` relay gets new keys without a person asking for it: one that is `created` and has no
 /// identity object has lost it, and nothing is minted in its place.
-enum class RelayStage : std::uint8_t { pending = 0, created = 1, forgotten = 2 };
+enum class RelayStage : std::uint8_t {
+    pending = 0,
+    created = 1,
+    forgotten = 2,  ///< what is left of it is to be erased
+    arriving = 3,   ///< a person is bringing keys; without them, whole, there is no such relay
+};
+constexpr RelayStage last_stage = RelayStage::arriving;
 
 /// What the list says of one relay.
 struct RosterEntry {

@@ -39,6 +39,9 @@ Result<std::array<Store::Slot, 2>> Store::read_slots(const ObjectId& id, const O
         slot.file = file_stem(id) + (i == 0 ? ".a" : ".b");
         auto octets = disk_->read(slot.file);
         if (!octets && octets.error().kind == ErrorKind::not_found) continue;
+        // A TPM that does not answer says nothing about the slot: taken for damage, it would be written over.
+        if (!octets && octets.error().kind != ErrorKind::corrupt && octets.error().kind != ErrorKind::io)
+            return std::unexpected(octets.error());
         slot.exists = true;
         auto version = octets.and_then(open);
         if (version) slot.version = std::move(*version);

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+MANAGER = "/org/lethe/Identity1"
 NOBODY = 65534
 LIMIT = 30  # seconds; no wait is longer
 
@@ -76,6 +77,16 @@ class Bench:
     def machine(self, *arguments):
         subprocess.run([self.machine_path, self.folder / "tpm", self.store, *map(str, arguments)], check=True, timeout=LIMIT, cwd=self.folder,
                        env=self.environment)
+
+    def another_machine(self):
+        """Takes machine and store away: what comes next is another machine. Files beside them stay, as on a stick."""
+        self.stop()
+        shutil.rmtree(self.store)
+        shutil.rmtree(self.runtime)
+        for path in self.folder.glob("tpm*"):
+            path.unlink()
+        self.store.mkdir()
+        self.runtime.mkdir()
 
     def start(self):
         """Starts the daemon and waits for its READY=1. What it says goes into self.journal."""
@@ -168,6 +179,11 @@ class Bench:
         if run[0] != 0:
             raise BusError(*re.match(r"Error (\S+): (.*)", run[2], re.S).groups())
         return run[1]
+
+
+def relay(name):
+    """The path of a relay's object."""
+    return f"{MANAGER}/relay/{name}"
 
 
 class BusError(Exception):

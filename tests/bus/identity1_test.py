@@ -8,49 +8,15 @@ import json
 import os
 import re
 import shutil
-import sys
-import traceback
 import xml.etree.ElementTree as ElementTree
 
-from bench import LIMIT, NOBODY, Bench, refused
+from bench import LIMIT, MANAGER, NOBODY, refused, relay
+from checks import check, damage, enrolled, fingerprints, run, store_files
 
-MANAGER = "/org/lethe/Identity1"
 CREATE = "org.lethe.Identity1.Manager.CreateRelay"
 RELOAD = "org.lethe.Identity1.Manager.Reload"
 VERIFY = "org.lethe.Identity1.Relay.Verify"
 GET = "org.freedesktop.DBus.Properties.Get"
-CHECKS = []
-
-
-def check(sentence):
-    def add(function):
-        CHECKS.append((sentence, function))
-        return function
-    return add
-
-
-def relay(name):
-    return f"{MANAGER}/relay/{name}"
-
-
-def enrolled(bench, *names):
-    bench.machine("enroll", *names)
-    bench.start()
-
-
-def fingerprints(bench):
-    return {entry["name"]: (entry["fingerprint"], entry["ed25519_identity"]) for entry in bench.status()["relays"]}
-
-
-def store_files(bench):
-    return {path.name: path.read_bytes() for path in bench.store.iterdir()}
-
-
-def damage(bench, pattern):
-    for path in bench.store.glob(pattern):
-        octets = bytearray(path.read_bytes())
-        octets[100] ^= 1
-        path.write_bytes(octets)
 
 
 @check("two pending relays get keys, installed 0700 and 0600 for their user, and a manifest")
@@ -306,27 +272,4 @@ def _(bench):
         assert not any(needle in content for needle in needles)
 
 
-def main():
-    print(f"1..{len(CHECKS)}")
-    failed = 0
-    for number, (sentence, function) in enumerate(CHECKS, 1):
-        try:
-            with Bench(*sys.argv[1:6]) as bench:
-                try:
-                    function(bench)
-                except Exception:
-                    if bench.daemon:
-                        print("# journal: " + bench.journal.read_text().replace("\n", "\n# "))
-                    raise
-            print(f"ok {number} {sentence}", flush=True)
-        except Exception:
-            failed += 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-            print(f"not ok {number} {sentence}", flush=True)
-    return 1 if failed else 0
-
-
-if os.getuid() != 0:
-    print("1..0 # SKIP needs root")
-    sys.exit(0)
-sys.exit(main())
+run()

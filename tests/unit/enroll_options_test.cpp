@@ -5,8 +5,8 @@
 
 #include <fstream>
 
-#include "enroll/relays.hpp"
 #include "temporary_folder.hpp"
+#include "vault/configured_relays.hpp"
 
 namespace lethe {
 namespace {
@@ -61,16 +61,21 @@ TEST(EnrolmentOptions, RefusalsAndFailuresHaveExitStatusesOfTheirOwn) {
 }
 
 TEST(ConfiguredRelays, AreThoseWithATorrcAmongTheCredentials) {
-    TemporaryFolder folder;
+    TemporaryFolder folder, image;
+    const std::array<std::filesystem::path, 2> folders{folder.path(), image.path()};
+    for (const char* name : {"lethe.torrc.beta", "lethe.torrc.gamma"}) std::ofstream(image / name);
     for (const char* name :
          {"lethe.torrc.beta", "lethe.torrc.alpha", "lethe.torrc.", "lethe.torrc.Bad", "lethe.torrc.a-b", "lethe.network", "other"})
         std::ofstream(folder / name);
-    const ConfiguredRelays relays = configured_relays(folder.path());
-    EXPECT_THAT(relays.names, testing::ElementsAre("alpha", "beta"));
+    const ConfiguredRelays relays = configured_relays(folders);
+    EXPECT_THAT(relays.names, testing::ElementsAre("alpha", "beta", "gamma"));
     EXPECT_THAT(relays.refused, testing::ElementsAre("", "Bad", "a-b"));
 }
 
-TEST(ConfiguredRelays, AreNoneWithoutCredentials) { EXPECT_THAT(configured_relays("/nonexistent").names, testing::IsEmpty()); }
+TEST(ConfiguredRelays, AreNoneWithoutCredentials) {
+    const std::array<std::filesystem::path, 1> folders{"/nonexistent"};
+    EXPECT_THAT(configured_relays(folders).names, testing::IsEmpty());
+}
 
 }  // namespace
 }  // namespace lethe

@@ -32,11 +32,26 @@ public:
     Result<TpmReference> nv_index(std::uint32_t handle) override {
         return step_().and_then([&] { return tpm_.nv_index(handle); });
     }
-    Result<Octets> nv_read(std::uint32_t handle) override {
-        return step_().and_then([&] { return tpm_.nv_read(handle); });
+    Result<NvArea> nv_area(std::uint32_t handle) override {
+        return step_().and_then([&] { return tpm_.nv_area(handle); });
+    }
+    Result<NvLimits> nv_limits() override {
+        return step_().and_then([&] { return tpm_.nv_limits(); });
+    }
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override {
+        return step_().and_then([&] { return tpm_.nv_define(handle, octets); });
     }
     Result<void> nv_undefine(std::uint32_t handle) override {
         return step_().and_then([&] { return tpm_.nv_undefine(handle); });
+    }
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override {
+        return step_().and_then([&] { return tpm_.nv_write(handle, offset, octets); });
+    }
+    Result<Octets> nv_read(std::uint32_t handle) override {
+        return step_().and_then([&] { return tpm_.nv_read(handle); });
+    }
+    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
+        return step_().and_then([&] { return tpm_.nv_read(handle, offset, count); });
     }
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
         return step_().and_then([&] { return tpm_.seal(root, secret, policy); });
@@ -72,7 +87,7 @@ struct Machine {
             lines.emplace_back(line);
             (void)step();  // power can go here as well
         };
-        return enroll({watched, store, pcrlock,
+        return enroll({watched, store, false, pcrlock,
                        [this]() -> Result<BootedImage> {
                            return BootedImage{secure_boot, "/efi/EFI/Linux/lethe_1+3.efi", "/efi/EFI/BOOT/BOOTX64.EFI"};
                        },

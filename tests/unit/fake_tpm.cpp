@@ -41,7 +41,7 @@ void FakeTpm::power_cycle() {
     for (unsigned pcr = 0; pcr < 24; ++pcr) pcrs_[pcr] = Digest{};
 }
 
-void FakeTpm::define_index(std::uint32_t handle) { indices_.insert_or_assign(handle, Index{random_octets(32), std::nullopt}); }
+void FakeTpm::define_index(std::uint32_t handle) { indices_.insert_or_assign(handle, Index{random_octets(32), 34, std::nullopt}); }
 
 void FakeTpm::write_index(std::uint32_t handle, OctetView content) { indices_.at(handle).content = Octets(content.begin(), content.end()); }
 
@@ -53,7 +53,7 @@ void FakeTpm::authorize(std::uint32_t handle, const PcrPolicy& policy) {
 Octets FakeTpm::root_name() const { return name_of(OctetWriter().raw(seed_).u32(storage_root_handle).octets()); }
 
 Octets FakeTpm::index_name(std::uint32_t handle, const Index& index) {
-    return name_of(OctetWriter().u32(handle).u8(index.content.has_value()).raw(index.auth_policy).octets());
+    return name_of(OctetWriter().u32(handle).u8(index.content.has_value()).u16(index.octets).raw(index.auth_policy).octets());
 }
 
 Result<PcrValues> FakeTpm::read_pcrs(std::span<const unsigned> pcrs) {
@@ -71,25 +71,75 @@ Result<TpmReference> FakeTpm::storage_root() {
     return reference(storage_root_handle, root_name());
 }
 
-Result<TpmReference> FakeTpm::nv_index(std::uint32_t handle) {
+Result<FakeTpm::Index*> FakeTpm::present_index(std::uint32_t handle) {
     if (failure_) return std::unexpected(*failure_);
     if (handle >> 24 != 0x01) return fail(ErrorKind::invalid_argument, "{:#x} is not the handle of an NV index", handle);
     const auto index = indices_.find(handle);
     if (index == indices_.end()) return fail(ErrorKind::not_found, "there is no NV index {:#x}", handle);
-    return reference(handle, index_name(handle, index->second));
+    return &index->second;
 }
 
-Result<Octets> FakeTpm::nv_read(std::uint32_t handle) {
-    TRY(nv_index(handle));
-    const Index& index = indices_.at(handle);
-    if (!index.content) return fail(ErrorKind::wrong_state, "the NV index {:#x} has never been written", handle);
-    return *index.content;
+Result<void> FakeTpm::authorize_owner() const {
+    if (owner_password_.empty()) return {};
+    return fail(ErrorKind::wrong_state, "the TPM's owner hierarchy has a password");
+}
+
+Result<FakeTpm::Index*> FakeTpm::owned_index(std::uint32_t handle) {
+    Index* const index = TRY(present_index(handle));
+    TRY(authorize_owner());
+    return index;
+}
+
+Result<TpmReference> FakeTpm::nv_index(std::uint32_t handle) { return reference(handle, index_name(handle, *TRY(present_index(handle)))); }
+
+Result<NvArea> FakeTpm::nv_area(std::uint32_t handle) {
+    const Index& index = *TRY(present_index(handle));
+    return NvArea{index.octets, index.plain(), index.content.has_value()};
+}
+
+Result<NvLimits> FakeTpm::nv_limits() {
+    if (failure_) return std::unexpected(*failure_);
+    return limits_;
+}
+
+Result<void> FakeTpm::nv_define(std::uint32_t handle, std::uint16_t octets) {
+    if (present_index(handle)) return fail(ErrorKind::already_exists, "there is an NV index {:#x} already", handle);
+    if (const auto absent = present_index(handle); absent.error().kind != ErrorKind::not_found) return std::unexpected(absent.error());
+    TRY(authorize_owner());
+    if (octets == 0 || octets > limits_.index_octets) return fail(ErrorKind::invalid_argument, "no NV index has {} octets", octets);
+    std::size_t used = 0;
+    for (const auto& [_, index] : indices_) used += index.octets;
+    if (used + octets > room_octets_) return fail(ErrorKind::wrong_state, "the TPM has no room for {} octets; use tpm2_nvundefine", octets);
+    indices_.emplace(handle, Index{{}, octets, std::nullopt});
+    return {};
 }
 
 Result<void> FakeTpm::nv_undefine(std::uint32_t handle) {
-    TRY(nv_index(handle));
+    TRY(owned_index(handle));
     indices_.erase(handle);
     return {};
+}
+
+Result<void> FakeTpm::nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) {
+    Index& index = *TRY(owned_index(handle));
+    if (!index.plain()) return fail(ErrorKind::wrong_state, "the NV index {:#x} does not admit the owner", handle);
+    if (octets.empty() || offset + octets.size() > index.octets)
+        return fail(ErrorKind::invalid_argument, "{} octets from {} are no part of the NV index {:#x}", octets.size(), offset, handle);
+    if (!index.content) index.content = Octets(index.octets, 0xff);
+    std::ranges::copy(octets, index.content->begin() + offset);
+    return {};
+}
+
+Result<Octets> FakeTpm::nv_read(std::uint32_t handle) { return nv_read(handle, 0, TRY(present_index(handle))->octets); }
+
+Result<Octets> FakeTpm::nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) {
+    const Index& index = *TRY(owned_index(handle));
+    if (count == 0) return fail(ErrorKind::invalid_argument, "no octets of the NV index {:#x}", handle);
+    if (!index.content) return fail(ErrorKind::wrong_state, "the NV index {:#x} has never been written", handle);
+    if (offset + count > index.octets)
+        return fail(ErrorKind::invalid_argument, "{} octets from {} are no part of the NV index {:#x}", count, offset, handle);
+    const OctetView part = OctetView(*index.content).subspan(offset, count);
+    return Octets(part.begin(), part.end());
 }
 
 Result<SealedObject> FakeTpm::seal(const TpmReference& root, const Secret& secret, const Digest& policy) {

@@ -28,23 +28,42 @@ public:
     /// define_index() when there is none, and write_index() of what authorises `policy`: what `systemd-pcrlock make-policy` leaves.
     void authorize(std::uint32_t handle, const PcrPolicy& policy);
 
+    /// Gives the owner hierarchy a password, which Lethe does not know.
+    void set_owner_password(const std::string& password) { owner_password_ = password; }
+    /// What a TPM may have of NV memory, and the room for all indices together. FakeTpm only.
+    void limit_nv(NvLimits limits, std::size_t room_octets) {
+        limits_ = limits;
+        room_octets_ = room_octets;
+    }
+
     /// From now on every verb of the port fails with this; nullopt ends it. FakeTpm only.
     void fail_with(std::optional<Error> error) { failure_ = std::move(error); }
 
     Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override;
     Result<TpmReference> storage_root() override;
     Result<TpmReference> nv_index(std::uint32_t handle) override;
-    Result<Octets> nv_read(std::uint32_t handle) override;
+    Result<NvArea> nv_area(std::uint32_t handle) override;
+    Result<NvLimits> nv_limits() override;
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override;
     Result<void> nv_undefine(std::uint32_t handle) override;
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override;
+    Result<Octets> nv_read(std::uint32_t handle) override;
+    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override;
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override;
     Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
                           const PcrPolicy& policy) override;
 
 private:
     struct Index {
-        Octets auth_policy;
+        Octets auth_policy;  ///< of systemd-pcrlock's; empty when it is plain
+        std::uint16_t octets;
         std::optional<Octets> content;  ///< none until written
+        bool plain() const { return auth_policy.empty(); }
     };
+    Result<Index*> present_index(std::uint32_t handle);
+    /// The same for a command that the owner authorises.
+    Result<Index*> owned_index(std::uint32_t handle);
+    Result<void> authorize_owner() const;
     Octets root_name() const;
     static Octets index_name(std::uint32_t handle, const Index& index);
 
@@ -52,6 +71,9 @@ private:
     PcrValues pcrs_;
     std::map<std::uint32_t, Index> indices_;
     std::map<Octets, Secret> sealed_;  ///< by what stands for the private area
+    std::string owner_password_;
+    NvLimits limits_{2048, 1024};
+    std::size_t room_octets_ = 65536;
     std::optional<Error> failure_;
 };
 

@@ -108,12 +108,13 @@ TEST(RelayFiles, TheDefaultsAreWrittenForAGoodTorrcAndNotForOneThatMovesTheKeys)
     std::ofstream(sources.membership) << "0::/unit\n";
     fs::create_directory(place.folder / "unit");
     std::ofstream(place.folder / "unit/memory.max") << "1073741824\n";
-    EXPECT_TRUE(is_error(write_defaults(place.paths, "a", files, sources), ErrorKind::not_found, "torrc"));
+    EXPECT_TRUE(is_error(write_defaults(place.paths, "a", {.has_master_secret = true}, files, sources), ErrorKind::not_found, "torrc"));
     std::ofstream(files.torrc) << "Nickname a\nKeyDirectory /tmp\n";
-    EXPECT_TRUE(is_error(write_defaults(place.paths, "a", files, sources), ErrorKind::invalid_argument, "line 2"));
+    EXPECT_TRUE(
+        is_error(write_defaults(place.paths, "a", {.has_master_secret = true}, files, sources), ErrorKind::invalid_argument, "line 2"));
     EXPECT_FALSE(fs::exists(files.defaults));
     std::ofstream(files.torrc) << "Nickname a\nORPort 443\n";
-    ASSERT_TRUE(is_success(write_defaults(place.paths, "a", files, sources)));
+    ASSERT_TRUE(is_success(write_defaults(place.paths, "a", {.has_master_secret = true}, files, sources)));
     const auto text = std::string(as_text(*read_file(files.defaults, 4096)));
     EXPECT_TRUE(text.contains("KeyDirectory " + place.paths.key_folder("a").native() + "\n")) << text;
     EXPECT_TRUE(text.contains("MaxMemInQueues 768 MB")) << text;

@@ -1,109 +1,7 @@
-#include "identityd/service.hpp"
-
-#include <gmock/gmock.h>
-
-#include <fstream>
-
-#include "base/file.hpp"
-#include "fake_pcrlock.hpp"
-#include "tor_keys.hpp"
+#include "identity_machine.hpp"
 
 namespace lethe {
 namespace {
-
-using testing::HasSubstr;
-
-// The daemon opens its TPM anew at each restore; this one stays.
-class BorrowedTpm final : public Tpm {
-public:
-    explicit BorrowedTpm(Tpm& tpm) : tpm_(tpm) {}
-    Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override { return tpm_.read_pcrs(pcrs); }
-    Result<TpmReference> storage_root() override { return tpm_.storage_root(); }
-    Result<TpmReference> nv_index(std::uint32_t handle) override { return tpm_.nv_index(handle); }
-    Result<Octets> nv_read(std::uint32_t handle) override { return tpm_.nv_read(handle); }
-    Result<void> nv_undefine(std::uint32_t handle) override { return tpm_.nv_undefine(handle); }
-    Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
-        return tpm_.seal(root, secret, policy);
-    }
-    Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
-                          const PcrPolicy& policy) override {
-        return tpm_.unseal(root, index, object, policy);
-    }
-
-private:
-    Tpm& tpm_;
-};
-
-KeySet copy_of(const KeySet& keys) { return {copy_of(keys.files), keys.fingerprints, keys.signing_key_expires}; }
-
-// A tmpfs that a test can look into. Makes alice's keys, then bob's, then fails.
-class FakeKeyPlace final : public KeyPlace {
-public:
-    int made = 0;
-    std::map<std::string, Manifest> manifests;
-    std::set<std::string> refused;
-
-    Result<KeySet> make() override {
-        if (made == 2) return fail(ErrorKind::io, "tor failed");
-        return copy_of(keys_of_relay(made++));
-    }
-    Result<std::filesystem::path> install(const std::string& relay, const KeySet& keys) override {
-        if (refused.contains(relay)) return fail(ErrorKind::not_found, "there is no user _tor-{}", relay);
-        manifests[relay] = manifest_of(keys.fingerprints);
-        return "/keys/" + relay;
-    }
-    Result<Manifest> installed(const std::string& relay) override {
-        if (!manifests.contains(relay)) return fail(ErrorKind::not_found, "no manifest");
-        return manifests[relay];
-    }
-    Result<void> withdraw_others(const std::set<std::string>& admitted) override {
-        std::erase_if(manifests, [&](const auto& manifest) { return !admitted.contains(manifest.first); });
-        return {};
-    }
-};
-
-// An enrolled machine. A restart of the daemon, or a boot, is another Daemon on it.
-struct Machine {
-    TemporaryFolder folder;
-    FakeTpm tpm;
-    Secret relays_key, identity_key;
-
-    explicit Machine(const Roster& roster = {{"a", {RelayStage::pending}}, {"b", {RelayStage::pending}}}) {
-        const PcrPolicy policy{{11, {(*tpm.read_pcrs(std::array{11u})).at(11)}}};
-        tpm.authorize(policy_index_handle, policy);
-        auto store = *Store::open(folder.path());
-        const auto vault = *seal_new_vault(tpm, policy_index_handle);
-        relays_key = vault.key.kind_key(ObjectKind::relays);
-        identity_key = vault.key.kind_key(ObjectKind::identity);
-        EXPECT_TRUE(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
-        EXPECT_TRUE(write_roster(store, relays_key, roster));
-        EXPECT_TRUE(store_vault(store, vault.record));
-    }
-    void damage(const std::string& file) {
-        std::fstream slot(folder / file, std::ios::in | std::ios::out | std::ios::binary);
-        ASSERT_TRUE(slot) << file;
-        slot.seekp(100).put('x').put('y').put('z');
-    }
-    std::map<std::string, std::string> files() {
-        std::map<std::string, std::string> files;
-        for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
-            files[entry.path().filename()] = as_text(*read_file(entry.path(), 1 << 20));
-        return files;
-    }
-    Roster roster() { return *read_roster(*Store::open(folder.path()), relays_key); }
-};
-
-struct Daemon {
-    FakeKeyPlace place;
-    IdentityService service;
-
-    explicit Daemon(Machine& machine)
-        : service(machine.folder.path(), [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); }, place) {
-        service.restore();
-    }
-    RelayState state(const std::string& relay) { return service.relays().at(relay).state; }
-    std::string reason(const std::string& relay) { return service.relays().at(relay).reason; }
-};
 
 TEST(IdentityService, FirstStartMakesThePendingRelaysAndInstallsThem) {
     Machine machine;
@@ -168,7 +66,7 @@ TEST(IdentityService, MachineThatIsNotEnrolledSaysSo) {
     TemporaryFolder folder;
     FakeKeyPlace place;
     IdentityService service(
-        folder.path(), []() -> Result<std::unique_ptr<Tpm>> { return fail(ErrorKind::tpm_unavailable, "no TPM"); }, place);
+        folder_store(folder.path()), []() -> Result<std::unique_ptr<Tpm>> { return fail(ErrorKind::tpm_unavailable, "no TPM"); }, place);
     service.restore();
     EXPECT_EQ(service.vault().state, VaultState::not_enrolled);
     EXPECT_TRUE(is_error(service.create_relay("a"), ErrorKind::wrong_state, "not enrolled"));
@@ -178,10 +76,10 @@ TEST(IdentityService, MissingStoreOrTpmIsAShutVault) {
     Machine machine;
     FakeKeyPlace place;
     const auto no_tpm = []() -> Result<std::unique_ptr<Tpm>> { return fail(ErrorKind::tpm_unavailable, "no TPM"); };
-    IdentityService without_store("/nonexistent/store", no_tpm, place);
+    IdentityService without_store(folder_store("/nonexistent/store"), no_tpm, place);
     without_store.restore();
     EXPECT_EQ(without_store.vault().state, VaultState::shut);
-    IdentityService without_tpm(machine.folder.path(), no_tpm, place);
+    IdentityService without_tpm(folder_store(machine.folder.path()), no_tpm, place);
     without_tpm.restore();
     EXPECT_EQ(without_tpm.vault().state, VaultState::shut);
     EXPECT_EQ(without_tpm.vault().reason->kind, ErrorKind::tpm_unavailable);
@@ -214,7 +112,7 @@ TEST(IdentityService, TwoDamagedSlotsAreDamagedLeftAloneAndLeaveTheOtherRelayRun
     const auto files = machine.files();
     Daemon daemon(machine);
     EXPECT_EQ(daemon.state("a"), RelayState::damaged);
-    EXPECT_THAT(daemon.reason("a"), HasSubstr("put identity-a"));
+    EXPECT_THAT(daemon.reason("a"), HasSubstr("put it back from a copy"));
     EXPECT_EQ(daemon.state("b"), RelayState::installed);
     EXPECT_FALSE(daemon.place.manifests.contains("a"));
     EXPECT_EQ(daemon.place.made, 0);

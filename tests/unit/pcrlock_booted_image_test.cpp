@@ -32,6 +32,8 @@ struct BootedFiles : testing::Test {
     Result<BootedImage> find() { return find_booted_image(folder / "efivars", esps); }
 
     BootedFiles() {
+        path_variable("StubInfo", "systemd-stub 257");
+        path_variable("LoaderDevicePartUUID", "6C657468-6500-4000-8000-000000000009");
         path_variable("StubImageIdentifier", R"(\EFI\Linux\lethe_1.efi)");
         path_variable("LoaderImageIdentifier", R"(\EFI\BOOT\BOOTX64.EFI)");
         variable("SecureBoot", {1});
@@ -68,8 +70,17 @@ TEST_F(BootedFiles, AUkiStartedByTheFirmwareHasNoLoader) {
 }
 
 TEST_F(BootedFiles, ABootWithoutAStubIsWrongState) {
-    std::filesystem::remove(folder / "efivars/StubImageIdentifier-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
+    std::filesystem::remove(folder / "efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
     EXPECT_EQ(find().error().kind, ErrorKind::wrong_state);
+}
+
+TEST_F(BootedFiles, AnImageFromTheNetworkIsNoFile) {
+    std::filesystem::remove(folder / "efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
+    const auto image = find();
+    ASSERT_TRUE(image) << image.error().message;
+    EXPECT_FALSE(image->uki);
+    EXPECT_FALSE(image->loader);
+    EXPECT_TRUE(image->secure_boot);
 }
 
 TEST_F(BootedFiles, AFileThatIsNotThereIsWrongState) {

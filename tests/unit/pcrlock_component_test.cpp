@@ -77,6 +77,19 @@ TEST_F(BootedUki, IsAllThatItMadeTheMachineMeasureInTheOrderOfTheLog) {
                                            {13, digest_of(0x3a)}}));
 }
 
+TEST_F(BootedUki, FromTheNetworkIsAllSinceTheLastCallOfABootOption) {
+    log.events[1].type = "efi-action";
+    log.events[2] = {
+        .pcr = 4, .digest = digest_of(0x41), .firmware = true, .type = "efi-action", .component = "350", .description = "Calling"};
+    const auto found = booted_network_records(log);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(*found, *booted_uki_records(log, uki));
+    std::erase_if(log.events, [](const LogEvent& event) { return event.pcr == 4 && event.component.empty(); });
+    EXPECT_EQ(booted_network_records(log).error().kind, ErrorKind::wrong_state);
+}
+
+TEST_F(BootedUki, FromTheNetworkWithoutACallLocksNothing) { EXPECT_EQ(booted_network_records(log).error().kind, ErrorKind::wrong_state); }
+
 TEST_F(BootedUki, LeavesToOtherComponentsWhatTheyMatch) {
     log.events[7].component = "660-inner-kernel";
     const auto found = booted_uki_records(log, uki);

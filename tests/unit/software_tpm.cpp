@@ -166,6 +166,15 @@ void SoftwareTpm::authorize(std::uint32_t handle, const PcrPolicy& policy) {
     write_index(handle, authorized_policy_content(pcrlock_policy(policy).value()));
 }
 
+void SoftwareTpm::set_owner_password(const std::string& password) {
+    TPM2B_AUTH auth{};
+    auth.size = password.size();
+    std::ranges::copy(password, auth.buffer);
+    check(Esys_HierarchyChangeAuth(connection_->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &auth),
+          "TPM2_HierarchyChangeAuth");
+    check(Esys_TR_SetAuth(connection_->esys, ESYS_TR_RH_OWNER, &auth), "Esys_TR_SetAuth");
+}
+
 std::size_t SoftwareTpm::leftovers() {
     std::size_t count = 0;
     for (const std::uint32_t first : {TPM2_TRANSIENT_FIRST, TPM2_LOADED_SESSION_FIRST, TPM2_ACTIVE_SESSION_FIRST}) {

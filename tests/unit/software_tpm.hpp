@@ -34,6 +34,9 @@ public:
     /// define_index() when there is none, and write_index() of what authorises `policy`: what `systemd-pcrlock make-policy` leaves.
     void authorize(std::uint32_t handle, const PcrPolicy& policy);
 
+    /// Gives the owner hierarchy a password, which Lethe does not know.
+    void set_owner_password(const std::string& password);
+
     /// How many transient objects and sessions, loaded or saved, there are in the TPM.
     std::size_t leftovers();
     /// What passes between the code under test and the TPM; the verbs beyond the port go past it.
@@ -42,8 +45,17 @@ public:
     Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override { return tpm_->read_pcrs(pcrs); }
     Result<TpmReference> storage_root() override { return tpm_->storage_root(); }
     Result<TpmReference> nv_index(std::uint32_t handle) override { return tpm_->nv_index(handle); }
-    Result<Octets> nv_read(std::uint32_t handle) override { return tpm_->nv_read(handle); }
+    Result<NvArea> nv_area(std::uint32_t handle) override { return tpm_->nv_area(handle); }
+    Result<NvLimits> nv_limits() override { return tpm_->nv_limits(); }
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override { return tpm_->nv_define(handle, octets); }
     Result<void> nv_undefine(std::uint32_t handle) override { return tpm_->nv_undefine(handle); }
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override {
+        return tpm_->nv_write(handle, offset, octets);
+    }
+    Result<Octets> nv_read(std::uint32_t handle) override { return tpm_->nv_read(handle); }
+    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
+        return tpm_->nv_read(handle, offset, count);
+    }
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
         return tpm_->seal(root, secret, policy);
     }

@@ -32,6 +32,8 @@ Result<KeyFiles> read_directory(const fs::path& path) {
     return read_key_directory(directory.get());
 }
 
+Result<Fingerprints> fingerprints_of_folder(const fs::path& path) { return TRY(read_key_folder(path)).fingerprints; }
+
 std::string contents(const fs::path& path) { return std::string(as_text(*read_file(path, 1 << 20))); }
 
 void write_file(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
@@ -204,7 +206,7 @@ TEST(ReadKeyDirectory, AnUnfinishedWriteOfTorIsSkippedAndOtherFilesAreNot) {
     EXPECT_TRUE(is_error(fingerprints_of_folder(folder / "keys"), ErrorKind::corrupt, "more than 32 files"));
 }
 
-TEST(FingerprintsOfFolder, AnAbsentFolderOrALinkToOneIsAnError) {
+TEST(ReadKeyFolder, AnAbsentFolderOrALinkToOneIsAnError) {
     const TemporaryFolder folder;
     EXPECT_TRUE(is_error(fingerprints_of_folder(folder / "keys"), ErrorKind::not_found, "keys"));
     ASSERT_TRUE(is_success(install_keys(alice(), folder / "real", geteuid(), getegid())));
@@ -311,8 +313,9 @@ TEST_F(InstallKeysAsDaemon, TorBecomesTheFoldersUserAndRefusesAFolderOfAnother) 
     ASSERT_EQ(chown((folder_ / "data").c_str(), nobody->pw_uid, nobody->pw_gid), 0);
     write_file(
         folder_ / "defaults",
-        defaults_torrc({.user = "nobody", .data_directory = folder_ / "data", .key_directory = keys_, .runtime_directory = folder_.path()},
-                       256));
+        defaults_torrc(
+            {.paths = {.user = "nobody", .data_directory = folder_ / "data", .key_directory = keys_, .runtime_directory = folder_.path()},
+             .max_mem_in_queues_mib = 256}));
     write_file(folder_ / "torrc", "ORPort 9001\nNickname alice\nContactInfo none\nDisableNetwork 1\n");
     const auto start_tor = [&]() {
         return *run({{tor_program, "--list-fingerprint", "--hush", "--defaults-torrc", folder_ / "defaults", "-f", folder_ / "torrc"},

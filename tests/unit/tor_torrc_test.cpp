@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <set>
+#include <sstream>
 
 #include "base/process.hpp"
 #include "tor/torrc.hpp"
@@ -18,6 +20,7 @@ Outcome ask_tor(const TemporaryFolder& folder, std::string_view mode, std::strin
     std::ofstream(folder / "torrc", std::ios::binary) << operators;
     std::vector<std::string> arguments{tor_program, "--hush", "--defaults-torrc", folder / "defaults", "-f", folder / "torrc"};
     if (mode == "dump") arguments.insert(arguments.end(), {"--dump-config", "full"});
+    else if (mode == "short") arguments.insert(arguments.end(), {"--dump-config", "short"});
     else arguments.emplace_back("--verify-config");
     return *run({arguments, {}, "", std::chrono::seconds(60)});
 }
@@ -39,7 +42,7 @@ TEST(RelayPaths, AreThoseOfDebiansInstancesWithKeysOfTheirOwn) {
 
 TEST(DefaultsTorrc, TorTakesEveryOptionOfItAndStillTheOperators) {
     const TemporaryFolder folder;
-    const std::string defaults = defaults_torrc(paths_in(folder), 768);
+    const std::string defaults = defaults_torrc({.paths = paths_in(folder), .max_mem_in_queues_mib = 768});
     const Outcome dump = ask_tor(folder, "dump", defaults, "ORPort 9001\nNickname alice\nContactInfo none\n");
     ASSERT_EQ(dump.exit_status, 0) << dump.standard_output;
     for (const std::string& line :
@@ -47,9 +50,17 @@ TEST(DefaultsTorrc, TorTakesEveryOptionOfItAndStillTheOperators) {
           std::format("PidFile {}", (folder / "tor.pid").native()), std::string("Log notice stdout"), std::string("Nickname alice"),
           std::format("MaxMemInQueues {}", 768 << 20), std::string("CookieAuthentication 1"), std::string("SocksPort 0")})
         EXPECT_THAT(dump.standard_output, testing::HasSubstr(line + "\n"));
+    EXPECT_THAT(dump.standard_output, testing::HasSubstr("OfflineMasterKey 0\n"));
     const Outcome verify = ask_tor(folder, "verify", defaults, "ORPort 9001\nNickname alice\nContactInfo none\n");
     EXPECT_EQ(verify.exit_status, 0) << verify.standard_output;
     EXPECT_THAT(verify.standard_output, testing::Not(testing::HasSubstr("deprecated")));
+}
+
+TEST(DefaultsTorrc, SaysWhenTheMasterKeyIsOffline) {
+    const TemporaryFolder folder;
+    const std::string defaults = defaults_torrc({.paths = paths_in(folder), .max_mem_in_queues_mib = 768, .offline_master_key = true});
+    const Outcome dump = ask_tor(folder, "dump", defaults, "ORPort 9001\nNickname alice\nContactInfo none\n");
+    EXPECT_THAT(dump.standard_output, testing::HasSubstr("OfflineMasterKey 1\n"));
 }
 
 TEST(OperatorTorrc, AnOrdinaryRelaysIsAccepted) {
@@ -65,7 +76,7 @@ TEST(OperatorTorrc, AnOrdinaryRelaysIsAccepted) {
 
 TEST(OperatorTorrc, AnOptionThatLetheSetsIsRefusedWithItsLineAndName) {
     for (const std::string option :
-         {"DataDirectory", "DataDirectoryGroupReadable", "FamilyId", "FamilyKeyDirectory", "KeyDirectory", "KeyDirectoryGroupReadable",
+         {"DataDirectory", "DataDirectoryGroupReadable", "FamilyKeyDirectory", "KeyDirectory", "KeyDirectoryGroupReadable",
           "OfflineMasterKey", "PidFile", "RunAsDaemon", "Sandbox", "User", "%include"})
         EXPECT_TRUE(
             is_error(check_operator_torrc("ORPort 9001\n\n" + option + " 1\n"), ErrorKind::invalid_argument, "line 3: " + option + " "));
@@ -94,6 +105,9 @@ TEST(OperatorTorrc, EverySpellingThatTorReadsAsTheOptionIsRefused) {
 TEST(OperatorTorrc, AnAbbreviationOfARefusedOptionIsRefusedWithAdvice) {
     EXPECT_TRUE(is_error(check_operator_torrc("Offline 1\n"), ErrorKind::invalid_argument, "\"Offline\" as OfflineMasterKey"));
     EXPECT_TRUE(is_error(check_operator_torrc("sand 1\n"), ErrorKind::invalid_argument, "write options in full"));
+    for (const std::string word : {"F", "Family", "familyi", "+FamilyI", "/FamilyI", "FamilyI\\"})
+        EXPECT_TRUE(is_error(check_operator_torrc(word + "\n"), ErrorKind::invalid_argument, "as FamilyId: write options in full")) << word;
+    EXPECT_TRUE(is_success(check_operator_torrc("FamilyIdx 1\nFamilyId\n")));
     EXPECT_TRUE(is_success(check_operator_torrc("Nick alice\nKeepalivePeriod 60\nDataX 1\nUsers 1\n")));
 }
 
@@ -103,6 +117,101 @@ TEST(OperatorTorrc, ControlCharactersAndTooManyOctetsAreRefused) {
     EXPECT_TRUE(is_error(check_operator_torrc("ORPort\v9001\n"), ErrorKind::invalid_argument, "line 1: a control"));
     EXPECT_TRUE(is_success(check_operator_torrc(std::string(65536, '\n'))));
     EXPECT_TRUE(is_error(check_operator_torrc(std::string(65537, '\n')), ErrorKind::invalid_argument, "65537 octets"));
+}
+
+constexpr std::string_view an_id = "xBUyjQLTTwTqTY0E9p6rUJ0COjj3Q3mSEm3U7wUL1KA";
+constexpr std::string_view another_id = "4hm5XccDSKhJU9TUcLNiBQQYfiRkror8G0VQ0CFTt/s";
+
+// "$1" and "$2" stand for the two ids.
+std::string with_ids(std::string text) {
+    for (const auto& [mark, id] : {std::pair{"$1", an_id}, {"$2", another_id}})
+        for (std::size_t place; (place = text.find(mark)) != std::string::npos;) text.replace(place, 2, id);
+    return text;
+}
+
+// The real tor's reading of the same text: its FamilyId lines, without what it skips in an id.
+std::set<std::string> ids_by_tor(const TemporaryFolder& folder, const std::string& torrc) {
+    std::istringstream dump(ask_tor(folder, "short", "", torrc).standard_output);
+    std::set<std::string> ids;
+    for (std::string line; std::getline(dump, line);) {
+        if (!line.starts_with("FamilyId ")) continue;
+        line.erase(0, 9);
+        std::erase_if(line, [](char c) { return c == ' ' || c == '='; });
+        ids.insert(line);
+    }
+    return ids;
+}
+
+TEST(FamilyIds, AreFoundWhereTorFindsThem) {
+    const TemporaryFolder folder;
+    for (const std::string text : {"",
+                                   "Nickname a\n",
+                                   "FamilyId $1\n",
+                                   "FamilyId $1",
+                                   "familyid $1\nFAMILYID $2\n",
+                                   "FamilyId $1\nFamilyId $1\n",
+                                   "+FamilyId $1\n",
+                                   "FamilyId $1\n+FamilyId $2\n",
+                                   "FamilyId $1\n/FamilyId\n",
+                                   "FamilyId $1\n/FamilyId\nFamilyId $2\n",
+                                   "+FamilyId $1\n/FamilyId $2\n",
+                                   "FamilyId \"$1\"\n",
+                                   "FamilyId \"$1\" # mine\n",
+                                   "FamilyId \"$1\"\r\n",
+                                   "FamilyId $1#mine\n",
+                                   "\t FamilyId \t $1 \t\r\n",
+                                   "FamilyId \\\n  $1\n",
+                                   "FamilyId\\\n$1\n",
+                                   "FamilyId $1\\\n# a comment\n=\n",
+                                   "FamilyId $1=\n",
+                                   "FamilyId $1==\n",
+                                   "# FamilyId $1\n",
+                                   "# \\\nFamilyId $1\n",
+                                   "ContactInfo a \\\nFamilyId $1\n",
+                                   "ContactInfo a # \\\nFamilyId $1\n",
+                                   "ContactInfo a \\\n# b\nFamilyId $1\n",
+                                   "ContactInfo \"a\\\" # b\"\nFamilyId $1\n",
+                                   "ContactInfo \"a\" \nFamilyId $1\n",
+                                   "ContactInfo \\\n\nFamilyId $1\n",
+                                   "FamilyId\nFamilyId $1\n",
+                                   "FamilyId \"\"\nFamilyId $1\n",
+                                   "ORPort 9001\n\n\nFamilyId $2\nFamilyId $1\n",
+                                   "MyFamily $1\n",
+                                   "FamilyId#$1\n"}) {
+        const std::string torrc = with_ids(text);
+        const auto found = family_ids_of_torrc(torrc);
+        ASSERT_TRUE(is_success(found)) << torrc;
+        EXPECT_EQ(std::set(found->begin(), found->end()), ids_by_tor(folder, torrc)) << torrc;
+        EXPECT_TRUE(std::ranges::is_sorted(*found));
+    }
+}
+
+TEST(FamilyIds, AreBroughtToTheOneFormThatKeysHave) {
+    const std::vector expected{std::string(an_id)};
+    EXPECT_EQ(*family_ids_of_torrc(with_ids("FamilyId $1==\n")), expected);
+    EXPECT_EQ(*family_ids_of_torrc("FamilyId xBUyjQLTTwTqTY0E9p6r UJ0COjj3Q3mSEm3U7wUL1KA\n"), expected);
+}
+
+TEST(FamilyIds, TheStarAndWhatIsNoIdAreRefusedWithTheirLine) {
+    for (const char* text : {"FamilyId *\n", "FamilyId \"*\"\n", "+familyid * # all\n", "FamilyId $1\n/FamilyId\nFamilyId *\n"}) {
+        EXPECT_TRUE(is_error(family_ids_of_torrc(with_ids(text)), ErrorKind::invalid_argument, "FamilyId * would publish")) << text;
+        EXPECT_TRUE(is_error(check_operator_torrc(with_ids(text)), ErrorKind::invalid_argument, "FamilyId * would publish")) << text;
+    }
+    for (const char* text :
+         {"$1 $2", "$1,$2", "$1A", "ed25519:$1", "abc", "\"$1\\n\"", "**", "xBUyjQLTTwTqTY0E9p6rUJ0COjj3Q3mSEm3U7wUL1KB"})
+        EXPECT_TRUE(is_error(family_ids_of_torrc(with_ids(std::string("\nFamilyId ") + text)), ErrorKind::invalid_argument,
+                             "line 2: FamilyId takes one id of 43"))
+            << text;
+    EXPECT_TRUE(is_success(check_operator_torrc(with_ids("FamilyId $1\nFamilyId $2\n"))));
+}
+
+TEST(FamilyIds, AQuotedValueThatTorRefusesIsRefused) {
+    const TemporaryFolder folder;
+    for (const std::string text :
+         {"ContactInfo \"a", "ContactInfo \"a\nNickname b\"\n", "ContactInfo \"a\\\"\n", "ContactInfo \"a\" b\n"}) {
+        EXPECT_TRUE(is_error(family_ids_of_torrc(text), ErrorKind::invalid_argument, "line 1: ")) << text;
+        EXPECT_NE(ask_tor(folder, "verify", "", text).exit_status, 0) << text;
+    }
 }
 
 }  // namespace

@@ -13,7 +13,15 @@ namespace {
 
 constexpr std::uint32_t index_handle = policy_index_handle;
 
+constexpr std::uint32_t store_index = store_index_handles[0];
+
 Digest digest_of(std::string_view text) { return sha256(as_octets(text)); }
+
+/// Octets that are the same nowhere else.
+Octets octets_of(std::size_t count) {
+    const Secret random = Secret::random(count);
+    return {random.expose().begin(), random.expose().end()};
+}
 
 template <class T>
 class TpmContract : public testing::Test {
@@ -281,6 +289,100 @@ TYPED_TEST(TpmContract, UndefinesAnIndexOnce) {
     EXPECT_EQ(this->tpm->nv_undefine(index_handle).error().kind, ErrorKind::not_found);
     EXPECT_EQ(this->tpm->nv_index(index_handle).error().kind, ErrorKind::not_found);
     EXPECT_EQ(this->tpm->nv_undefine(storage_root_handle).error().kind, ErrorKind::invalid_argument);
+}
+
+TYPED_TEST(TpmContract, SaysHowMuchNvMemoryItTakesAtOnce) {
+    const NvLimits limits = this->tpm->nv_limits().value();
+    EXPECT_GE(limits.index_octets, limits.write_octets);
+    EXPECT_GE(limits.write_octets, 512);
+    EXPECT_EQ(this->tpm->nv_define(store_index, limits.index_octets + 1).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_define(store_index, 0).error().kind, ErrorKind::invalid_argument);
+    EXPECT_TRUE(this->tpm->nv_define(store_index, limits.index_octets));
+}
+
+TYPED_TEST(TpmContract, DefinesAPlainIndexOnce) {
+    EXPECT_EQ(this->tpm->nv_area(store_index).error().kind, ErrorKind::not_found);
+    ASSERT_TRUE(this->tpm->nv_define(store_index, 100));
+    const NvArea area = this->tpm->nv_area(store_index).value();
+    EXPECT_EQ(area.octets, 100);
+    EXPECT_TRUE(area.plain);
+    EXPECT_FALSE(area.written);
+    EXPECT_EQ(this->tpm->nv_define(store_index, 100).error().kind, ErrorKind::already_exists);
+    EXPECT_EQ(this->tpm->nv_define(storage_root_handle, 100).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_area(storage_root_handle).error().kind, ErrorKind::invalid_argument);
+    EXPECT_TRUE(this->tpm->nv_undefine(store_index));
+    EXPECT_EQ(this->tpm->nv_area(store_index).error().kind, ErrorKind::not_found);
+}
+
+TYPED_TEST(TpmContract, WritesAndReadsPartsOfAnIndex) {
+    ASSERT_TRUE(this->tpm->nv_define(store_index, 2000));
+    EXPECT_EQ(this->tpm->nv_read(store_index, 0, 1).error().kind, ErrorKind::wrong_state) << "never written";
+    const Octets content = octets_of(2000);
+    ASSERT_TRUE(this->tpm->nv_write(store_index, 0, content));
+    EXPECT_EQ(this->tpm->nv_read(store_index).value(), content);
+    EXPECT_TRUE(this->tpm->nv_area(store_index)->written);
+    const Octets part = octets_of(1500);
+    ASSERT_TRUE(this->tpm->nv_write(store_index, 300, part));
+    EXPECT_EQ(this->tpm->nv_read(store_index, 300, 1500).value(), part);
+    EXPECT_EQ(this->tpm->nv_read(store_index, 0, 300).value(), Octets(content.begin(), content.begin() + 300));
+    EXPECT_EQ(this->tpm->nv_read(store_index, 1800, 200).value(), Octets(content.begin() + 1800, content.end()));
+    this->tpm->power_cycle();
+    EXPECT_EQ(this->tpm->nv_read(store_index, 300, 1500).value(), part);
+}
+
+TYPED_TEST(TpmContract, OutsideAnIndexIsInvalidAndWritesNothing) {
+    ASSERT_TRUE(this->tpm->nv_define(store_index, 2000));
+    const Octets content = octets_of(2000);
+    ASSERT_TRUE(this->tpm->nv_write(store_index, 0, content));
+    EXPECT_EQ(this->tpm->nv_write(store_index, 1, octets_of(2000)).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_write(store_index, 65000, octets_of(2000)).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_write(store_index, 0, {}).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_read(store_index, 1, 2000).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_read(store_index, 0, 0).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_read(store_index).value(), content);
+    EXPECT_EQ(this->tpm->nv_write(store_index + 1, 0, content).error().kind, ErrorKind::not_found);
+    EXPECT_EQ(this->tpm->nv_read(store_index + 1, 0, 1).error().kind, ErrorKind::not_found);
+    EXPECT_EQ(this->tpm->nv_write(storage_root_handle, 0, content).error().kind, ErrorKind::invalid_argument);
+    EXPECT_EQ(this->tpm->nv_read(storage_root_handle, 0, 1).error().kind, ErrorKind::invalid_argument);
+}
+
+TYPED_TEST(TpmContract, AnIndexOfSystemdPcrlockIsNotPlainAndNotTheOwnersToWrite) {
+    const PcrPolicy policy = this->present_policy();
+    this->tpm->authorize(index_handle, policy);
+    const Octets content = this->tpm->nv_read(index_handle).value();
+    EXPECT_EQ(this->tpm->nv_area(index_handle)->octets, 34);
+    EXPECT_FALSE(this->tpm->nv_area(index_handle)->plain);
+    EXPECT_EQ(this->tpm->nv_write(index_handle, 0, content).error().kind, ErrorKind::wrong_state);
+    EXPECT_EQ(this->tpm->nv_read(index_handle, 2, 32).value(), Octets(content.begin() + 2, content.end()));
+}
+
+TYPED_TEST(TpmContract, ATpmThatIsFullOfIndicesSaysWhatWasWantedAndWhatToDo) {
+    std::uint32_t handle = store_index;
+    Result<void> defined = this->tpm->nv_define(handle, 2000);
+    while (defined && handle < store_index + 1000) defined = this->tpm->nv_define(++handle, 2000);
+    ASSERT_FALSE(defined);
+    EXPECT_EQ(defined.error().kind, ErrorKind::wrong_state) << defined.error().message;
+    EXPECT_TRUE(defined.error().message.contains("2000 octets")) << defined.error().message;
+    EXPECT_TRUE(defined.error().message.contains("tpm2_nvundefine")) << defined.error().message;
+    EXPECT_EQ(this->tpm->nv_area(handle).error().kind, ErrorKind::not_found);
+    ASSERT_TRUE(this->tpm->nv_undefine(store_index));
+    EXPECT_TRUE(this->tpm->nv_define(handle, 2000));
+}
+
+TYPED_TEST(TpmContract, APasswordOfTheOwnerIsWrongStateAndNamed) {
+    ASSERT_TRUE(this->tpm->nv_define(store_index, 10));
+    ASSERT_TRUE(this->tpm->nv_write(store_index, 0, octets_of(10)));
+    this->tpm->set_owner_password("unknown");
+    const auto expect_named = [](const auto& result) {
+        ASSERT_FALSE(result);
+        EXPECT_EQ(result.error().kind, ErrorKind::wrong_state);
+        EXPECT_TRUE(result.error().message.contains("owner hierarchy has a password")) << result.error().message;
+    };
+    expect_named(this->tpm->nv_define(store_index + 1, 10));
+    expect_named(this->tpm->nv_write(store_index, 0, octets_of(10)));
+    expect_named(this->tpm->nv_read(store_index, 0, 10));
+    expect_named(this->tpm->nv_undefine(store_index));
+    EXPECT_EQ(this->tpm->nv_area(store_index)->octets, 10);
 }
 
 }  // namespace

@@ -314,6 +314,55 @@ TEST(EsysTpm, TheStorageRootIsCreatedOnceWithTheTemplateThatSystemdUses) {
     EXPECT_EQ(tpm.leftovers(), 0U);
 }
 
+TEST(EsysTpm, APartOfAnIndexCostsOneCommandForWhatTheTpmTakesAtOnce) {
+    SoftwareTpm tpm;
+    CountingTcti& traffic = tpm.traffic();
+    const auto commands = [&](auto&& action) {
+        traffic.forget();
+        EXPECT_TRUE(action());
+        return traffic.command_codes();
+    };
+    constexpr std::uint32_t handle = store_index_handles[0];
+    using Codes = std::vector<std::uint32_t>;
+    EXPECT_EQ(commands([&] { return tpm.nv_define(handle, 2000); }), (Codes{TPM2_CC_NV_DefineSpace}));
+    EXPECT_EQ(commands([&] { return tpm.nv_write(handle, 0, Octets(512)); }), (Codes{TPM2_CC_NV_Write}));
+    EXPECT_EQ(commands([&] { return tpm.nv_read(handle, 8, 504); }), (Codes{TPM2_CC_NV_Read}));
+    EXPECT_EQ(commands([&] { return tpm.nv_write(handle, 0, Octets(2000)); }),
+              (Codes{TPM2_CC_GetCapability, TPM2_CC_NV_Write, TPM2_CC_NV_Write}));
+    EXPECT_EQ(commands([&] { return tpm.nv_read(handle, 0, 2000); }), (Codes{TPM2_CC_NV_Read, TPM2_CC_NV_Read})) << "asked only once";
+    EXPECT_EQ(commands([&] { return tpm.nv_area(handle); }), (Codes{TPM2_CC_NV_ReadPublic}));
+    EXPECT_EQ(commands([&] { return tpm.nv_undefine(handle); }), (Codes{TPM2_CC_NV_UndefineSpace}));
+    EXPECT_EQ(tpm.leftovers(), 0U);
+}
+
+TEST(EsysTpm, TheBeginningOfWhatIsWrittenToAnIndexIsWrittenLast) {
+    SoftwareTpm tpm;
+    constexpr std::uint32_t handle = store_index_handles[0];
+    ASSERT_TRUE(tpm.nv_define(handle, 2000));
+    ASSERT_TRUE(tpm.nv_write(handle, 0, Octets(2000, 1)));
+    int writes = 0;
+    tpm.traffic().before = [&](std::uint32_t code) -> std::optional<std::uint32_t> {
+        return code == TPM2_CC_NV_Write && ++writes == 2 ? std::optional<std::uint32_t>(TSS2_TCTI_RC_IO_ERROR) : std::nullopt;
+    };
+    EXPECT_EQ(tpm.nv_write(handle, 0, Octets(2000, 2)).error().kind, ErrorKind::tpm_unavailable);
+    tpm.traffic().before = nullptr;
+    const Octets content = tpm.nv_read(handle).value();
+    EXPECT_EQ(content.front(), 1);
+    EXPECT_EQ(content.back(), 2);
+}
+
+TEST(EsysTpm, ATpmThatSparesItsMemoryIsAskedAgain) {
+    SoftwareTpm tpm;
+    ASSERT_TRUE(tpm.nv_define(store_index_handles[0], 10));
+    int refusals = 2;
+    tpm.traffic().before = [&](std::uint32_t) { return refusals-- > 0 ? std::optional<std::uint32_t>(TPM2_RC_NV_RATE) : std::nullopt; };
+    EXPECT_TRUE(tpm.nv_write(store_index_handles[0], 0, Octets(10)));
+    refusals = 1000;
+    const Result<void> refused = tpm.nv_write(store_index_handles[0], 0, Octets(10));
+    EXPECT_EQ(refused.error().kind, ErrorKind::tpm_unavailable);
+    EXPECT_TRUE(refused.error().message.contains("later")) << refused.error().message;
+}
+
 TEST(EsysTpm, AKeyOfAnotherKindAtTheHandleOfTheStorageRootIsWrongState) {
     SoftwareTpm tpm;
     const EsysContext esys = EsysContext::open(tpm.traffic().context()).value();

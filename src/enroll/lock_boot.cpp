@@ -1,0 +1,56 @@
+#include "enroll/lock_boot.hpp"
+
+#include "pcrlock/gate.hpp"
+#include "pcrlock/running_boot.hpp"
+#include "tpm/policy.hpp"
+
+namespace lethe {
+
+namespace {
+
+std::string list_of(std::span<const unsigned> pcrs) {
+    std::string text;
+    for (unsigned pcr : pcrs) text += std::format("{}{}", text.empty() ? "" : " ", pcr);
+    return text;
+}
+
+}  // namespace
+
+Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs) {
+    const BootedImage image = TRY(ports.booted_image());
+    const std::vector<unsigned> pcrs = required_pcrs(image.secure_boot, extra_pcrs);
+    ports.progress(std::format("locking PCRs {} to {}, Secure Boot {}", list_of(pcrs),
+                               image.uki ? image.uki->native() : "the image that came over the network", image.secure_boot ? "on" : "off"));
+    TRY(lock_running_boot(ports.pcrlock, image, pcrs));
+
+    ports.progress("checking that the running boot is predicted completely");
+    EventLog log = TRY(ports.pcrlock.log());
+    TRY(check_gate(pcrs, TRY(ports.pcrlock.predict(pcrs)), TRY(ports.tpm.read_pcrs(pcrs)), log));
+    return LockedBoot{pcrs, std::move(log)};
+}
+
+Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot) {
+    ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
+    TRY(ports.pcrlock.make_policy(boot.pcrs));
+    PolicyFile file = TRY(ports.pcrlock.policy_file());
+    TRY(check_gate(boot.pcrs, file.policy, TRY(ports.tpm.read_pcrs(boot.pcrs)), boot.log));
+    const Octets content = TRY(ports.tpm.nv_read(policy_index_handle));
+    if (file.nv_handle != policy_index_handle || content != authorized_policy_content(TRY(pcrlock_policy(file.policy))))
+        return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
+                    policy_index_handle);
+    return file;
+}
+
+Result<bool> policy_index_exists(Tpm& tpm) {
+    const auto index = tpm.nv_index(policy_index_handle);
+    if (index) return true;
+    if (index.error().kind == ErrorKind::not_found) return false;
+    return std::unexpected(index.error());
+}
+
+Result<void> remove_policy(const EnrolmentPorts& ports) {
+    if (TRY(policy_index_exists(ports.tpm))) TRY(ports.tpm.nv_undefine(policy_index_handle));
+    return ports.pcrlock.remove_policy_file();
+}
+
+}  // namespace lethe

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "enroll/enroll.hpp"
+
+namespace lethe {
+
+/// A boot that systemd-pcrlock accounts for completely.
+struct LockedBoot {
+    std::vector<unsigned> pcrs;
+    EventLog log;
+};
+
+/// Writes the components of the running boot and checks that every required PCR is predicted with the value that it has. Touches nothing in
+/// the TPM and in the store.
+/// @error policy_mismatch  the gate. @error wrong_state  the machine was not booted from what is on its ESP.
+Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs);
+
+/// Makes the policy of that boot, which defines the NV index or rewrites it, and checks what was written: the policy file has every
+/// required PCR with its present value, and the index holds the digest of that file.
+/// @error policy_mismatch
+Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot);
+
+Result<bool> policy_index_exists(Tpm& tpm);
+
+/// Undefines the NV index and removes systemd-pcrlock's policy file, as far as they are there: the next make_policy() makes another index.
+Result<void> remove_policy(const EnrolmentPorts& ports);
+
+}  // namespace lethe

@@ -1,0 +1,79 @@
+#include "enroll/reenroll.hpp"
+
+#include <algorithm>
+#include <ranges>
+
+#include "enroll/lock_boot.hpp"
+#include "keyring/keyring.hpp"
+#include "pcrlock/running_boot.hpp"
+
+namespace lethe {
+
+namespace {
+
+// In a boot that opens the vault there is nothing to recover, and a policy to lose.
+Result<void> check_shut(const EnrolmentPorts& ports) {
+    const auto files = read_policy_files(ports.store);
+    if (!files) return {};
+    const auto policies = *files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>();
+    if (!open_vault(ports.tpm, ports.store, policies)) return {};
+    return fail(ErrorKind::wrong_state, "this boot opens the vault: there is nothing to recover");
+}
+
+bool same_fingerprint(std::string_view left, std::string_view right) {
+    return std::ranges::equal(
+        left, right, {}, [](unsigned char c) { return std::toupper(c); }, [](unsigned char c) { return std::toupper(c); });
+}
+
+Result<void> expect_identity(const Keyring& keyring, std::string_view fingerprint) {
+    for (const auto& name : TRY(keyring.names())) {
+        const auto identity = keyring.read(name);
+        if (identity && same_fingerprint(identity->keys.fingerprints.rsa_hex(), fingerprint)) return {};
+    }
+    return fail(
+        ErrorKind::invalid_argument,
+        "no identity with the fingerprint {} opens with the vault key in this store: name one of its relays, as it was before; if it is "
+        "one, the store has been tampered with: bring the identities back from their exports",
+        fingerprint);
+}
+
+Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, VaultKey key, const RecoveryPublicKey& recipient) {
+    TRY(remove_policy(ports));
+    const PolicyFile file = TRY(make_policy(ports, boot));
+    ports.progress("writing the policy to the store");
+    TRY(ports.store.write_framed({ObjectKind::policy, ""}, as_octets(file.json)));
+    ports.progress("sealing the vault key to this TPM");
+    auto vault = TRY(seal_vault_key(ports.tpm, policy_index_handle, std::move(key)));
+    vault.record.recovery = box_vault_key(vault.key, recipient);
+    ports.progress("storing the vault");
+    return replace_vault(ports.store, vault.record);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Reenrolment& request) {
+    const auto record = TRY(read_vault_record(ports.store));
+    if (!record.recovery)
+        return fail(
+            ErrorKind::wrong_state,
+            "this store's vault was never sealed to a recovery key: bring the identities back from their exports, after `lethectl enroll`");
+    TRY(check_shut(ports));
+    ports.progress("opening the vault with the recovery key");
+    auto key = TRY(unbox_vault_key(*record.recovery, request.key));
+    const auto recipient = public_key_of(request.key);
+    const auto keyring = open_keyring(ports.store, ports.store_in_tpm, key);
+    const auto roster = TRY(keyring->roster());
+    TRY(expect_identity(*keyring, request.fingerprint));
+    const auto boot = TRY(lock_boot(ports, request.extra_pcrs));
+
+    if (const auto done = seal_anew(ports, boot, std::move(key), recipient); !done) {
+        if (const auto undone = remove_policy(ports); !undone)
+            return fail(done.error().kind, "{}. Undoing it failed as well ({}); the same command starts with that", done.error().message,
+                        undone.error().message);
+        return std::unexpected(done.error());
+    }
+    ports.progress("recovered");
+    return roster | std::views::keys | std::ranges::to<std::vector>();
+}
+
+}  // namespace lethe

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "enroll/enroll.hpp"
+#include "vault/recovery_key.hpp"
+
+namespace lethe {
+
+struct Reenrolment {
+    RecoverySecretKey key;    ///< the operator's; the vault record has the vault key sealed to it
+    std::string fingerprint;  ///< of one of the relays in the store, 40 hexadecimal digits
+    std::vector<unsigned> extra_pcrs;
+};
+
+/// Seals the vault of a store that is here to this TPM and this boot: the store came from another machine, or the TPM was replaced or
+/// cleared. The vault key stays the same, so nothing in the store but its record is written, and every identity is what it was.
+///
+/// Anyone who can write the disk can put another vault key, one of their own, into the record's recovery box. So the key counts only when
+/// it opens the identity that the operator names: nobody else can make one with that fingerprint.
+///
+/// Power may go at any instant: the store holds a whole record throughout, and the next call, with the same key, starts over.
+///
+/// @return the names of the relays that the store holds.
+/// @error wrong_state       the vault opens in this boot already; there is no vault; or it was never sealed to a recovery key.
+/// @error invalid_argument  another key than the box was made for, or no identity with this fingerprint.
+/// @error policy_mismatch   the gate: the running boot cannot be locked completely.
+/// @error corrupt           the record, the box, or the list of relays is damaged.
+Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Reenrolment& request);
+
+}  // namespace lethe

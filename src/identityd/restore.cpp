@@ -1,0 +1,223 @@
+#include <ranges>
+
+#include "identityd/service.hpp"
+#include "pcrlock/policy_file.hpp"
+
+namespace lethe {
+namespace {
+
+Result<bool> every_box_is_for(const Store& store, const std::optional<RecoveryPublicKey>& recipient) {
+    for (const auto& version : TRY(store.read_framed({ObjectKind::vault, ""}))) {
+        const auto record = decode_vault_record(version.payload.expose());
+        if (!record) continue;
+        if (record->recovery.has_value() != recipient.has_value() || (recipient && record->recovery->recipient != *recipient)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+// The vault key lives in this function alone.
+Result<IdentityService::Open> IdentityService::open() {
+    auto opened = TRY(open_store_());
+    auto store = std::make_unique<Store>(std::move(opened.store));
+    if (!TRY(store->exists({ObjectKind::vault, ""}))) {
+        vault_.state = VaultState::not_enrolled;
+        return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
+    }
+    const auto files = TRY(read_policy_files(*store));
+    const auto policies = files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>();
+    const auto tpm = TRY(open_tpm_());
+    const auto key = TRY(open_vault(*tpm, *store, policies));
+    auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
+    Open vault{std::move(store), std::move(keyring)};
+    auto recovery_key = vault.keyring->recovery_key();
+    auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
+    if (followed) followed = follow_recovery_key(*vault.store, key);
+    recovery_trouble_ = followed ? std::nullopt : std::optional(followed.error());
+    return vault;
+}
+
+// The setting is what counts: the box in the vault record follows it, in both slots, since the older one may have a former recipient's. A
+// cut in between is mended at the next start.
+Result<void> IdentityService::follow_recovery_key(Store& store, const VaultKey& key) {
+    auto record = TRY(read_vault_record(store));
+    for (int slot = 0; slot < 2; ++slot) {
+        if (TRY(every_box_is_for(store, recovery_key_))) return {};
+        record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(key, recipient); });
+        TRY(replace_vault(store, record));
+    }
+    return {};
+}
+
+void IdentityService::restore() {
+    open_.reset();
+    relays_.clear();
+    recovery_key_.reset();
+    recovery_trouble_.reset();
+    vault_ = {VaultState::shut, std::nullopt};
+    if (auto opened = open()) {
+        open_ = std::move(*opened);
+        vault_.state = VaultState::open;
+        restore_relays();
+    } else {
+        vault_.reason = opened.error();
+        report_stored(RelayState::shut, opened.error().message);
+    }
+    withdraw_others();
+}
+
+void IdentityService::restore_relays() {
+    auto roster = open_->keyring->roster();
+    if (!roster) return report_stored(RelayState::damaged, "the list of relays: " + roster.error().message);
+    const auto names = *roster | std::views::keys | std::ranges::to<std::vector>();
+    for (const auto& name : names) restore_relay(*roster, name);
+    report_stored(RelayState::unlisted,
+                  "it is not in the list of this machine's relays; another machine's store, or one put back from earlier");
+}
+
+void IdentityService::withdraw_others() {
+    const auto is_installed = [](const auto& relay) { return relay.second.state == RelayState::installed; };
+    const auto admitted = relays_ | std::views::filter(is_installed) | std::views::keys | std::ranges::to<std::set>();
+    const auto withdrawn = place_.withdraw_others(admitted);
+    if (withdrawn) return;
+    for (auto& [name, relay] : relays_) {
+        if (relay.state != RelayState::installed) relay.reason += "; and an earlier manifest stays: " + withdrawn.error().message;
+    }
+}
+
+void IdentityService::report(const std::string& name, RelayState state, std::string reason, const RosterEntry& entry) {
+    relays_[name] = {};
+    relays_[name].name = name;
+    relays_[name].state = state;
+    relays_[name].reason = std::move(reason);
+    if (entry.fingerprint) relays_[name].fingerprint = Fingerprints{*entry.fingerprint, {}}.rsa_hex();
+}
+
+// Reports every relay with an identity in the store about which nothing is known yet. On a disk the names are public, so this works with a
+// shut vault.
+void IdentityService::report_stored(RelayState state, const std::string& reason) {
+    Result<std::vector<std::string>> names;
+    if (open_) {
+        names = open_->keyring->names();
+    } else if (const auto opened = open_store_()) {
+        const auto ids = opened->store.list(ObjectKind::identity);
+        if (ids) names = *ids | std::views::transform(&ObjectId::name) | std::ranges::to<std::vector>();
+    }
+    for (const auto& name : names.value_or(std::vector<std::string>{})) {
+        if (!relays_.contains(name)) report(name, state, reason);
+    }
+}
+
+void IdentityService::restore_relay(Roster& roster, const std::string& name) {
+    const auto entry = roster[name];
+    switch (entry.stage) {
+        case RelayStage::pending:
+            return restore_pending(roster, name);
+        case RelayStage::created:
+            return restore_created(roster, name);
+        case RelayStage::forgotten:
+            if (const auto finished = finish_forgetting(roster, name); !finished)
+                report(name, RelayState::damaged, "it is to be forgotten, and cannot be wiped yet: " + finished.error().message, entry);
+            return;
+        case RelayStage::arriving: {
+            const auto arrived = settle_arrival(roster, name);
+            if (!arrived) report(name, RelayState::damaged, "its keys were being imported: " + arrived.error().message, entry);
+            else if (*arrived) restore_created(roster, name);
+        }
+    }
+}
+
+// Keys of a pending relay have never reached tor: what a power cut left of their first write is worth nothing. The new ones go into the
+// other slot.
+void IdentityService::restore_pending(Roster& roster, const std::string& name) {
+    auto identity = open_->keyring->read(name);
+    if (!identity && (identity.error().kind == ErrorKind::not_found || identity.error().kind == ErrorKind::corrupt)) {
+        auto made = make_identity(roster, name);
+        if (made) return install(name, std::move(*made));
+        return report(
+            name, RelayState::pending,
+            std::format("its keys could not be made: {}. Try again with `lethectl identity create {}`", made.error().message, name));
+    }
+    if (!identity) return report(name, RelayState::pending, "the store: " + identity.error().message);
+    // Power went between the write of the identity and that of the list: these are its keys.
+    roster[name] = {RelayStage::created, identity->keys.fingerprints.rsa};
+    if (const auto written = open_->keyring->write_roster(roster); !written)
+        return report(name, RelayState::pending, "the list of relays: " + written.error().message);
+    install(name, std::move(*identity));
+}
+
+void IdentityService::restore_created(Roster& roster, const std::string& name) {
+    auto& entry = roster[name];
+    auto identity = open_->keyring->read(name);
+    if (!identity) {
+        const bool missing = identity.error().kind == ErrorKind::not_found;
+        return report(name, RelayState::damaged,
+                      std::format("{}{}. No new keys are made in its place; `lethectl identity recover` brings them back from an export",
+                                  identity.error().message, missing ? "; put it back from a copy of the store" : ""),
+                      entry);
+    }
+    if (const auto settled = settle_replacement(roster, name, *identity); !settled)
+        return report(name, RelayState::damaged, settled.error().message, entry);
+    install(name, std::move(*identity));
+}
+
+/// The list and the identity say the same; what a cut left between them is brought to its end.
+Result<void> IdentityService::settle_replacement(Roster& roster, const std::string& name, const StoredIdentity& identity) {
+    auto& entry = roster[name];
+    const auto& found = identity.keys.fingerprints.rsa;
+    const RosterEntry settled{RelayStage::created, found};
+    if (entry == settled) return {};
+    const bool replaced = entry.successor && *entry.successor == found;
+    if (!replaced && entry.fingerprint && *entry.fingerprint != found)
+        return fail(ErrorKind::corrupt, "the store has {}, the list of relays says {}; put back the newer copy of the store",
+                    identity.keys.fingerprints.rsa_hex(), Fingerprints{*entry.fingerprint, {}}.rsa_hex());
+    if (replaced) TRY(open_->keyring->write(name, identity.keys));  // the other copy may be the former identity
+    entry = settled;
+    return open_->keyring->write_roster(roster);
+}
+
+/// Whether the keys that a person was bringing when power went are there, whole. If not, what there is of them is erased.
+Result<bool> IdentityService::settle_arrival(Roster& roster, const std::string& name) {
+    const auto identity = open_->keyring->read(name);
+    if (!identity && identity.error().kind != ErrorKind::not_found && identity.error().kind != ErrorKind::corrupt)
+        return std::unexpected(identity.error());
+    if (identity && roster[name].fingerprint == identity->keys.fingerprints.rsa) {
+        roster[name].stage = RelayStage::created;
+        TRY(open_->keyring->write_roster(roster));
+        return true;
+    }
+    TRY(finish_forgetting(roster, name));
+    return false;
+}
+
+// Two slots are there to survive one damage; so the damaged one is written again while the other is whole.
+Result<std::string> IdentityService::mend(const std::string& name, StoredIdentity& identity) {
+    if (!identity.one_copy_damaged) return "";
+    TRY(open_->keyring->write(name, identity.keys));
+    ++identity.generation;
+    return "one of its two copies in the store was damaged, and has been written again; check the disk";
+}
+
+void IdentityService::install(const std::string& name, StoredIdentity identity) {
+    const auto note = mend(name, identity);
+    RelayStatus status{.name = name,
+                       .state = RelayState::installed,
+                       .reason = note ? *note : "one of its two copies in the store is damaged: " + note.error().message,
+                       .fingerprints = identity.keys.fingerprints,
+                       .fingerprint = identity.keys.fingerprints.rsa_hex(),
+                       .key_folder = {},
+                       .generation = identity.generation,
+                       .signing_key_expires = identity.keys.signing_key_expires,
+                       .has_master_key = identity.keys.has_master_secret,
+                       .family_ids = identity.keys.family_ids};
+    if (auto folder = place_.install(name, identity.keys)) {
+        status.key_folder = *std::move(folder);
+    } else {
+        status.state = RelayState::damaged;
+        status.reason = "its keys are whole, but cannot be installed: " + folder.error().message;
+    }
+    relays_[name] = std::move(status);
+}
+
+}  // namespace lethe

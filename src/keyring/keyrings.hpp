@@ -1,0 +1,12 @@
+#pragma once
+
+#include "keyring/keyring.hpp"
+
+namespace lethe {
+
+// The two forms of a keyring; open_keyring() chooses.
+
+std::unique_ptr<Keyring> object_keyring(Store& store, const VaultKey& key);
+std::unique_ptr<Keyring> compact_keyring(Store& store, const VaultKey& key);
+
+}  // namespace lethe

@@ -1,0 +1,104 @@
+#include <unistd.h>
+
+#include "lethectl/client_call.hpp"
+
+namespace lethe::ctl {
+namespace {
+
+using Options = std::map<std::string, sdbus::Variant>;
+
+Options options_of(const std::optional<std::string>& name, const std::optional<std::string>& replace) {
+    Options options;
+    if (name) options["name"] = sdbus::Variant{*name};
+    if (replace) options["replace"] = sdbus::Variant{*replace};
+    return options;
+}
+
+// Octets as a descriptor that the service can read, which need not be allowed to open any file of ours.
+sdbus::UnixFd descriptor_of(OctetView octets) {
+    const auto file = sealed_memory_file(octets);
+    if (!file) throw sdbus::Error{sdbus::Error::Name{"org.lethe.Error.Io"}, file.error().message};
+    return sdbus::UnixFd{file->get()};
+}
+
+std::string last_part(const sdbus::ObjectPath& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+Outcome<void> create_relay(const std::string& name) {
+    return call([&](sdbus::IConnection& connection) {
+        sdbus::ObjectPath path;
+        proxy(connection, identity_service, manager_path)
+            ->callMethod("CreateRelay")
+            .onInterface(manager_interface)
+            .withArguments(name)
+            .storeResultsTo(path);
+    });
+}
+
+Outcome<void> import_relay(const std::string& name, const std::map<std::string, Fd>& files, const std::optional<std::string>& replace) {
+    return call([&](sdbus::IConnection& connection) {
+        std::map<std::string, sdbus::UnixFd> offered;
+        for (const auto& [file, fd] : files) offered.emplace(file, sdbus::UnixFd{fd.get()});
+        sdbus::ObjectPath path;
+        proxy(connection, identity_service, manager_path)
+            ->callMethod("ImportRelay")
+            .onInterface(manager_interface)
+            .withArguments(name, offered, options_of(std::nullopt, replace))
+            .storeResultsTo(path);
+    });
+}
+
+Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret>& passphrase) {
+    sdbus::UnixFd sealed;
+    const auto called = call([&](sdbus::IConnection& connection) {
+        Options options;
+        if (passphrase) options["passphrase"] = sdbus::Variant{descriptor_of(passphrase->expose())};
+        proxy(connection, identity_service, manager_path)
+            ->callMethod("ExportRelay")
+            .onInterface(manager_interface)
+            .withArguments(name, options)
+            .storeResultsTo(sealed);
+    });
+    if (!called) return std::unexpected(called.error());
+    // Not secret: a file that only the recipient opens.
+    const auto octets = read_secret_descriptor(sealed.get(), "the export", 1 << 20);
+    if (!octets) return std::unexpected(to_failure(octets.error()));
+    return Octets(octets->expose().begin(), octets->expose().end());
+}
+
+Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
+                                   const std::optional<std::string>& replace) {
+    return call([&](sdbus::IConnection& connection) {
+        sdbus::ObjectPath path;
+        proxy(connection, identity_service, manager_path)
+            ->callMethod("RecoverRelay")
+            .onInterface(manager_interface)
+            .withArguments(descriptor_of(file), descriptor_of(secret.expose()), options_of(name, replace))
+            .storeResultsTo(path);
+        return last_part(path);
+    });
+}
+
+Outcome<void> forget_relay(const std::string& name, const std::string& fingerprint) {
+    return call([&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service, manager_path)
+            ->callMethod("ForgetRelay")
+            .onInterface(manager_interface)
+            .withArguments(name, fingerprint);
+    });
+}
+
+Outcome<void> set_recovery_key(const std::string& key) {
+    return call([&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service, manager_path)->callMethod("SetRecoveryKey").onInterface(manager_interface).withArguments(key);
+    });
+}
+
+Outcome<void> reload() {
+    return call([](sdbus::IConnection& connection) {
+        proxy(connection, identity_service, manager_path)->callMethod("Reload").onInterface(manager_interface);
+    });
+}
+
+}  // namespace lethe::ctl

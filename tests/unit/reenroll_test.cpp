@@ -1,0 +1,148 @@
+#include "enroll/reenroll.hpp"
+
+#include "base/file.hpp"
+#include "enroll/lock_boot.hpp"
+#include "fake_pcrlock.hpp"
+#include "keyring/keyring.hpp"
+#include "tor_keys.hpp"
+
+namespace lethe {
+namespace {
+
+const std::string alice_fingerprint = alice().fingerprints.rsa_hex();
+
+// A TPM that has booted.
+struct BootedTpm : FakeTpm {
+    explicit BootedTpm(std::uint8_t octet = 1) {
+        for (unsigned pcr : {0, 4, 7, 11}) extend(pcr, digest_of(octet));
+    }
+};
+
+// A store with one relay, of a machine that was enrolled and whose operator has a recovery key.
+struct Reenroll : testing::Test {
+    TemporaryFolder folder;
+    Store store = *Store::open(folder.path());
+    RecoveryKeyPair pair = make_recovery_key();
+    BootedTpm old_tpm;
+
+    Result<std::vector<std::string>> run(BootedTpm& tpm, FakePcrlock& pcrlock, const std::string& fingerprint = alice_fingerprint,
+                                         const std::optional<RecoverySecretKey>& key = {}) {
+        Reenrolment request{RecoverySecretKey(Secret::copy_of((key ? *key : pair.secret_key).octets().expose())), fingerprint, {}};
+        return reenroll(ports(tpm, pcrlock), request);
+    }
+    EnrolmentPorts ports(BootedTpm& tpm, FakePcrlock& pcrlock) {
+        return {tpm,
+                store,
+                false,
+                pcrlock,
+                []() -> Result<BootedImage> { return BootedImage{true, "/efi/EFI/Linux/lethe_1.efi", {}}; },
+                [](std::string_view) {}};
+    }
+    Result<VaultKey> open(BootedTpm& tpm) {
+        std::vector<PcrPolicy> policies;
+        for (const auto& file : TRY(read_policy_files(store))) policies.push_back(file.policy);
+        return open_vault(tpm, store, policies);
+    }
+    void SetUp() override {
+        FakePcrlock pcrlock(old_tpm);
+        ASSERT_TRUE(is_success(enroll(ports(old_tpm, pcrlock), {false, {}, {}})));
+        const auto key = open(old_tpm);
+        ASSERT_TRUE(is_success(key));
+        const auto keyring = open_keyring(store, false, *key);
+        ASSERT_TRUE(keyring->write_roster({{"a", {RelayStage::created, alice().fingerprints.rsa}}}));
+        ASSERT_TRUE(keyring->write("a", alice()));
+        ASSERT_TRUE(keyring->set_recovery_key(pair.public_key));
+        auto record = *read_vault_record(store);
+        record.recovery = box_vault_key(*key, pair.public_key);
+        ASSERT_TRUE(replace_vault(store, record));
+    }
+    std::map<std::string, Octets> files() {
+        std::map<std::string, Octets> files;
+        for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+            files[entry.path().filename()] = *read_file(entry.path(), 1 << 20);
+        return files;
+    }
+};
+
+TEST_F(Reenroll, AnotherTpmOpensTheSameVaultAfterwards) {
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    ASSERT_FALSE(open(tpm));
+    const auto relays = run(tpm, pcrlock);
+    ASSERT_TRUE(is_success(relays));
+    EXPECT_EQ(*relays, std::vector<std::string>{"a"});
+    const auto key = open(tpm);
+    ASSERT_TRUE(is_success(key));
+    EXPECT_EQ(open_keyring(store, false, *key)->read("a")->keys.fingerprints, alice().fingerprints);
+    EXPECT_EQ(read_vault_record(store)->recovery->recipient, pair.public_key);
+}
+
+TEST_F(Reenroll, ThisTpmInAnotherBootOpensItAfterwards) {
+    old_tpm.extend(4, digest_of(9));
+    ASSERT_FALSE(open(old_tpm));
+    FakePcrlock pcrlock(old_tpm);
+    ASSERT_TRUE(is_success(run(old_tpm, pcrlock)));
+    EXPECT_TRUE(is_success(open(old_tpm)));
+}
+
+TEST_F(Reenroll, WhereTheVaultOpensItIsRefusedAndChangesNothing) {
+    const auto before = files();
+    FakePcrlock pcrlock(old_tpm);
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::wrong_state, "nothing to recover"));
+    EXPECT_EQ(files(), before);
+    EXPECT_TRUE(open(old_tpm));
+}
+
+TEST_F(Reenroll, AnotherKeyOrFingerprintIsRefusedAndChangesNothing) {
+    const auto before = files();
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    const auto other = make_recovery_key();
+    EXPECT_TRUE(is_error(run(tpm, pcrlock, alice_fingerprint, RecoverySecretKey(Secret::copy_of(other.secret_key.octets().expose()))),
+                         ErrorKind::invalid_argument, "lethe-recovery-1:"));
+    EXPECT_TRUE(is_error(run(tpm, pcrlock, bob().fingerprints.rsa_hex()), ErrorKind::invalid_argument, "tampered"));
+    EXPECT_EQ(files(), before);
+    EXPECT_FALSE(tpm.nv_index(policy_index_handle));
+}
+
+TEST_F(Reenroll, AVaultKeyThatSomebodyElsePutIntoTheBoxIsRefused) {
+    auto record = *read_vault_record(store);
+    record.recovery = box_vault_key(VaultKey(Secret::random(32)), pair.public_key);
+    ASSERT_TRUE(replace_vault(store, record));
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    EXPECT_FALSE(run(tpm, pcrlock));
+    EXPECT_FALSE(tpm.nv_index(policy_index_handle));
+}
+
+TEST_F(Reenroll, AStoreWithoutABoxSaysThatExportsAreNeeded) {
+    auto record = *read_vault_record(store);
+    record.recovery.reset();
+    ASSERT_TRUE(replace_vault(store, record));
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    EXPECT_TRUE(is_error(run(tpm, pcrlock), ErrorKind::wrong_state, "exports"));
+}
+
+TEST_F(Reenroll, ABootThatCannotBeLockedLeavesTheIndexAsItWas) {
+    const auto content = *old_tpm.nv_read(policy_index_handle);
+    old_tpm.extend(4, digest_of(9));
+    FakePcrlock pcrlock(old_tpm);
+    pcrlock.left_out = {11};
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::policy_mismatch, "11"));
+    EXPECT_EQ(*old_tpm.nv_read(policy_index_handle), content);
+}
+
+TEST_F(Reenroll, AfterAFailureHalfWayTheSameCommandSucceeds) {
+    BootedTpm tpm(2);
+    FakePcrlock failing(tpm);
+    failing.lies_about_nv = true;
+    EXPECT_TRUE(is_error(run(tpm, failing), ErrorKind::policy_mismatch, "digest"));
+    EXPECT_FALSE(tpm.nv_index(policy_index_handle));
+    FakePcrlock pcrlock(tpm);
+    ASSERT_TRUE(is_success(run(tpm, pcrlock)));
+    EXPECT_TRUE(is_success(open(tpm)));
+}
+
+}  // namespace
+}  // namespace lethe
