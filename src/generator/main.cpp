@@ -1,11 +1,13 @@
 // lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials it makes multi-user.target
-// start tor@NAME.service, and lethe-identityd.service wait for the relay's user.
+// start tor@NAME.service, and lethe-identityd.service wait for the relay's user. When the image came over the network it masks the ESP's
+// mounts.
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <print>
 
+#include "pcrlock/booted_image.hpp"
 #include "vault/configured_relays.hpp"
 #include "vault/object.hpp"
 
@@ -21,11 +23,22 @@ static void want(const fs::path& folder, std::string_view wanting, std::string_v
     if (error && error != std::errc::file_exists) std::println(stderr, "<3>{}: {}", (wants / unit).native(), error.message());
 }
 
+// An image that came over the network came without an ESP, and nobody shall wait for one.
+static void mask_esp(const fs::path& early) {
+    for (const char* unit : {"efi.mount", "var-lib-lethe.mount"}) {
+        std::error_code error;
+        fs::create_symlink("/dev/null", early / unit, error);
+        if (error && error != std::errc::file_exists) std::println(stderr, "<3>{}: {}", (early / unit).native(), error.message());
+    }
+}
+
 int main(int count, char** values) try {
     if (count < 2) {
         std::println(stderr, "usage: lethe-generator NORMAL [EARLY LATE]");
         return 2;
     }
+    const char* efivars = std::getenv("LETHE_EFIVARS");  // for tests
+    if (count > 2 && lethe::booted_from_network(efivars ? efivars : "/sys/firmware/efi/efivars")) mask_esp(values[2]);
     const char* only = std::getenv("LETHE_CREDSTORE");  // for tests
     const std::array<fs::path, 1> only_folder{only ? only : ""};
     const auto relays = only ? lethe::configured_relays(only_folder) : lethe::configured_relays(lethe::credential_folders);

@@ -21,6 +21,11 @@ Result<Octets> read_variable(const std::filesystem::path& efivars, std::string_v
     return octets;
 }
 
+bool has_variable(const std::filesystem::path& efivars, std::string_view name) {
+    const auto value = read_variable(efivars, name, loader_vendor);
+    return value || value.error().kind != ErrorKind::not_found;
+}
+
 Result<bool> read_secure_boot(const std::filesystem::path& efivars) {
     const auto value = read_variable(efivars, "SecureBoot", global_vendor);
     if (!value && value.error().kind == ErrorKind::not_found) return false;  // firmware without keys has no such variable
@@ -71,14 +76,16 @@ std::string without_boot_counter(const std::string& file_name) {
     return stem.substr(0, plus) + path.extension().native();
 }
 
+bool booted_from_network(const std::filesystem::path& efivars) {
+    return has_variable(efivars, "StubInfo") && !has_variable(efivars, "LoaderDevicePartUUID");
+}
+
 Result<BootedImage> find_booted_image(const std::filesystem::path& efivars, std::span<const std::filesystem::path> esps) {
-    if (const auto stub = read_variable(efivars, "StubInfo", loader_vendor); !stub && stub.error().kind == ErrorKind::not_found)
+    if (!has_variable(efivars, "StubInfo"))
         return fail(ErrorKind::wrong_state,
                     "this machine was not booted from a unified kernel image with systemd-stub, so there is nothing to lock to");
     BootedImage image{TRY(read_secure_boot(efivars)), {}, {}};
-    // Boot loader and stub name the partition that they came from; an image that came over the network came from none.
-    const auto partition = read_variable(efivars, "LoaderDevicePartUUID", loader_vendor);
-    if (!partition && partition.error().kind == ErrorKind::not_found) return image;
+    if (booted_from_network(efivars)) return image;
     image.uki = TRY(find_on_esp(esps, TRY(read_image_path(efivars, "StubImageIdentifier"))));
     const auto loader = read_image_path(efivars, "LoaderImageIdentifier");
     if (!loader && loader.error().kind == ErrorKind::not_found) return image;

@@ -16,6 +16,10 @@ struct BootedImage {
     std::optional<std::filesystem::path> loader;  ///< none when the firmware started the UKI itself
 };
 
+/// Whether the firmware took the UKI from the network: boot loader and stub name the partition that they came from, and here there is none.
+/// False where there is no stub, or no EFI.
+bool booted_from_network(const std::filesystem::path& efivars);
+
 /// @param efivars  where efivarfs is mounted.
 /// @param esps     the mount points to look for the files under, the likeliest first.
 /// @error wrong_state  not booted by EFI from a UKI, or the files are under none of the mount points.

@@ -125,8 +125,8 @@ Error explain(const EsysContext& esys, const Request& request, const Refusal& re
     const Result<TpmReference> index = present_reference(esys, handle, ReferenceKind::nv_index);
     if (!index && index.error().kind == ErrorKind::tpm_unavailable) return index.error();
     if (!index || index->name != request.index.name)
-        return {ErrorKind::wrong_state, std::format("the NV index {:#x} is {}; use the recovery key, or enrol again", handle,
-                                                    index ? "not the one that the object was sealed to" : "gone")};
+        return {ErrorKind::wrong_state,
+                std::format("the NV index {:#x} is {}", handle, index ? "not the one that the object was sealed to" : "gone")};
     if (tpm_code(refusal.rc) == TPM2_RC_BAD_AUTH || tpm_code(refusal.rc) == TPM2_RC_AUTH_FAIL)
         return esys_error(refusal.rc, "cannot use the NV index");
     return policy_error(esys, request, refusal.rc);

@@ -1,8 +1,9 @@
 #include "vault/configuration.hpp"
 
-#include <array>
+#include <cstdlib>
 
 #include "base/file.hpp"
+#include "vault/configured_relays.hpp"
 
 namespace lethe {
 
@@ -60,8 +61,11 @@ Result<Configuration> read_configuration(std::span<const std::filesystem::path> 
 }
 
 Result<Configuration> read_configuration() {
-    static const std::array<std::filesystem::path, 3> files{"/etc/lethe.conf", "/run/credstore/lethe.conf",
-                                                            "/usr/lib/credstore/lethe.conf"};
+    // A service is given its credentials by systemd, and may not look into the stores; a program that root runs may.
+    std::vector<std::filesystem::path> files{"/etc/lethe.conf"};
+    if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY")) files.push_back(std::filesystem::path(credentials) / "lethe.conf");
+    else
+        for (const auto& folder : credential_folders) files.push_back(folder / "lethe.conf");
     return read_configuration(files);
 }
 

@@ -10,7 +10,10 @@ from pathlib import Path
 SYSTEM = "/usr/lib/systemd/system/"
 
 
-def generate(*credentials):
+VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+
+def generate(*credentials, variables=()):
     """The links that are made, by path, for these files in the credential store; None stands for no store at all."""
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder) / "credstore", Path(folder) / "out"
@@ -19,8 +22,12 @@ def generate(*credentials):
             store.mkdir()
             for credential in credentials:
                 (store / credential).touch()
-        subprocess.run([sys.argv[1], out, out, out], check=True, timeout=30, env=dict(os.environ, LETHE_CREDSTORE=str(store)),
-                       stderr=subprocess.DEVNULL)
+        efivars = Path(folder) / "efivars"
+        efivars.mkdir()
+        for variable in variables:
+            (efivars / f"{variable}-{VENDOR}").write_bytes(b"\6\0\0\0x\0\0\0")
+        subprocess.run([sys.argv[1], out, out, out], check=True, timeout=30, stderr=subprocess.DEVNULL,
+                       env=dict(os.environ, LETHE_CREDSTORE=str(store), LETHE_EFIVARS=str(efivars)))
         return {str(link.relative_to(out)): os.readlink(link) for link in out.rglob("*") if link.is_symlink()}
 
 
@@ -37,6 +44,10 @@ checks = {
         == units("c"),
     "other credentials start nothing": lambda: generate("lethe.other", "torrc.a", "xlethe.torrc.a") == {},
     "no credential store starts nothing": lambda: generate(None) == {},
+    "a boot from a disk waits for its ESP": lambda: generate(variables=["StubInfo", "LoaderDevicePartUUID"]) == {},
+    "a boot from the network waits for none": lambda: generate("lethe.torrc.a", variables=["StubInfo"])
+        == units("a") | {"efi.mount": "/dev/null", "var-lib-lethe.mount": "/dev/null"},
+    "a machine that was not booted by a stub is left alone": lambda: generate(variables=["LoaderDevicePartUUID"]) == {},
 }
 print(f"1..{len(checks)}")
 status = 0
