@@ -22,6 +22,8 @@ Outcome<int> identity_show(const Invocation& invocation) {
         rows.push_back({{"Ed25519 identity"}, {relay->ed25519_identity}});
         rows.push_back({{"Generation"}, {std::to_string(relay->generation)}});
         rows.push_back({{"Signing key until"}, {date_text(relay->signing_key_expires)}});
+        rows.push_back({{"Master key"}, {relay->has_master_key ? "here" : "kept offline"}});
+        for (const auto& id : relay->family_ids) rows.push_back({{"Family"}, {id}});
     }
     if (!relay->key_folder.empty()) rows.push_back({{"Key folder"}, {relay->key_folder}});
     std::cout << table(rows);

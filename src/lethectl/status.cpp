@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <format>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -15,11 +16,24 @@ struct Line {
     ServiceState tor;
 
     std::string tor_unit() const { return std::format("tor@{}.service", relay.name); }
-    bool good() const { return relay.state == "installed" && tor.active != "failed"; }
+    bool good() const { return relay.state == "installed" && tor.active != "failed" && !signing_key_ends_within(std::chrono::days{0}); }
     /// Why it is not good and what to do; or a note.
     std::string reason() const {
-        if (relay.state != "installed" || tor.active != "failed") return relay.reason;
-        return tor.text.empty() ? std::format("see `systemctl status {}`", tor_unit()) : tor.text;
+        if (relay.state != "installed") return relay.reason;
+        if (tor.active == "failed") return tor.text.empty() ? std::format("see `systemctl status {}`", tor_unit()) : tor.text;
+        if (signing_key_ends_within(renewal_time))
+            return std::format("its signing key ends {}; bring a new one: `lethectl identity import --replace {} {} DIR`",
+                               date_text(relay.signing_key_expires), relay.fingerprint, relay.name);
+        return relay.reason;
+    }
+
+private:
+    static constexpr std::chrono::days renewal_time{15};
+
+    // With the master key here, tor makes a new one itself.
+    bool signing_key_ends_within(std::chrono::days time) const {
+        if (relay.has_master_key || relay.signing_key_expires == 0) return false;
+        return std::chrono::sys_seconds{std::chrono::seconds{relay.signing_key_expires}} < std::chrono::system_clock::now() + time;
     }
 };
 
@@ -31,7 +45,11 @@ std::string as_json(const Vault& vault, const std::vector<Line>& lines) {
         relay["tor_status"] = line.tor.text;
         relays.push_back(std::move(relay));
     }
-    const nlohmann::ordered_json vault_json{{"state", vault.state}, {"error", vault.error_name}, {"reason", vault.reason}};
+    const nlohmann::ordered_json vault_json{{"state", vault.state},
+                                            {"error", vault.error_name},
+                                            {"reason", vault.reason},
+                                            {"recovery_key", vault.recovery_key},
+                                            {"recovery_reason", vault.recovery_reason}};
     return nlohmann::ordered_json{{"version", vault.version}, {"vault", vault_json}, {"relays", relays}}.dump(2) + "\n";
 }
 
@@ -46,13 +64,12 @@ std::string as_text(const Vault& vault, const std::vector<Line>& lines) {
                         {line.relay.name, Tone::strong},
                         {line.relay.fingerprint.empty() ? "-" : line.relay.fingerprint},
                         {"keys " + line.relay.state},
-                        {"tor " + line.tor.active}});
+                        {"tor " + line.tor.active},
+                        {open ? line.reason() : ""}});
     }
     text += table(rows);
     if (open && lines.empty()) text += "  no relays yet; make one with `lethectl identity create NAME` as root\n";
-    for (const auto& line : lines) {
-        if (open && !line.reason().empty()) text += std::format("  {}: {}\n", line.relay.name, line.reason());
-    }
+    if (!vault.recovery_reason.empty()) text += "  recovery key: " + vault.recovery_reason + "\n";
     return text;
 }
 
@@ -67,7 +84,8 @@ Outcome<int> status(const Invocation& invocation) {
         lines.back().tor = service_state(lines.back().tor_unit());
     }
     std::cout << (invocation.json ? as_json(all->vault, lines) : as_text(all->vault, lines));
-    return all->vault.state == "open" && std::ranges::all_of(lines, &Line::good) ? exit_ok : exit_person;
+    const bool good = all->vault.state == "open" && all->vault.recovery_reason.empty() && std::ranges::all_of(lines, &Line::good);
+    return good ? exit_ok : exit_person;
 }
 
 }  // namespace lethe::ctl

@@ -44,6 +44,33 @@ TEST(CommandLine, PassesOptionsAfterEnrollOn) {
     EXPECT_EQ(call.invocation.arguments, (Arguments{"--pcr", "0", "--", "-x", "--help"}));
 }
 
+TEST(CommandLine, TakesACommandsOwnOptionsWithTheirValuesInEitherForm) {
+    for (const Arguments& arguments :
+         {Arguments{"identity", "import", "--replace", "F", "a", "dir"}, {"identity", "import", "a", "dir", "--replace=F"}}) {
+        const auto call = std::get<Call>(*parse(arguments));
+        EXPECT_EQ(call.invocation.arguments, (Arguments{"a", "dir"}));
+        EXPECT_EQ(call.invocation.option("replace"), "F");
+        EXPECT_FALSE(call.invocation.has("passphrase"));
+    }
+    const auto exported = std::get<Call>(*parse({"identity", "export", "--passphrase", "a", "file"}));
+    EXPECT_TRUE(exported.invocation.has("passphrase"));
+    EXPECT_EQ(exported.invocation.arguments, (Arguments{"a", "file"}));
+    EXPECT_EQ(std::get<Call>(*parse({"identity", "recover", "--", "--key"})).invocation.arguments, Arguments{"--key"});
+}
+
+TEST(CommandLine, RefusesOptionsOfOtherCommandsWithoutAValueOrTwice) {
+    expect_usage({"identity", "list", "--replace", "F"}, "unknown option --replace");
+    expect_usage({"--replace", "F", "identity", "import", "a", "dir"}, "unknown option --replace");
+    expect_usage({"identity", "import", "a", "dir", "--replace"}, "needs FINGERPRINT");
+    expect_usage({"identity", "export", "a", "file", "--passphrase=secret"}, "takes no value");
+    expect_usage({"identity", "import", "a", "dir", "--replace=F", "--replace=G"}, "twice");
+}
+
+TEST(CommandLine, HelpOfACommandListsItsOptions) {
+    EXPECT_THAT(text_of({"identity", "recover", "--help"}), testing::HasSubstr("--fingerprint FINGERPRINT"));
+    EXPECT_THAT(text_of({"identity", "list", "--help"}), testing::Not(testing::HasSubstr("options:")));
+}
+
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     expect_usage({}, "no command");
     expect_usage({"frobnicate"}, "unknown command frobnicate");

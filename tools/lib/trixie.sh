@@ -90,8 +90,9 @@ lethe_compile() {
     flock "$lock"
     trixie_run env CCACHE_DIR="$LETHE_CACHE/ccache" bash -euc '
         [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$1.log" 2>&1 || { cat "$1.log"; exit 1; }
-        if [ "$2" = true ]; then meson configure "$1" -Dtests=true; fi
-        ninja -C "$1"
+        if [ "$2" = true ]; then meson configure "$1" -Dtests=true; ninja -C "$1"; exit; fi
+        # The folder may have been set up with tests: build what is installed.
+        ninja -C "$1" $(meson introspect "$1" --installed | jq -r --arg top "$1/" "keys[] | select(startswith(\$top)) | ltrimstr(\$top)")
     ' lethe_compile "$lethe_build" "$tests" >&2
     exec {lock}>&-
 }

@@ -2,7 +2,8 @@
 
 A machine is a folder, $LETHE_CACHE/vm/NAME:
   disk.raw OVMF_VARS.fd tpm/   what a real machine would keep
-  vm.json                      profile and Secure Boot
+  network/lethe.efi            instead of a disk, what it boots over the network
+  vm.json                      profile, Secure Boot, network
   run.json                     process ids with start times, of the last start
   console.log                  the serial console since the machine was made
   *.sock                       sockets, named relative to the folder (a socket's path has at most 108 octets)
@@ -29,6 +30,7 @@ from pathlib import Path
 
 CACHE = Path(os.environ["LETHE_CACHE"])
 OVMF = Path("/usr/share/OVMF")
+MEMORY_MB = 1024
 OWNER = "6c657468-6500-4000-8000-000000000003"  # of the Secure Boot keys
 
 USAGE = """\
@@ -39,6 +41,7 @@ tools/vm console NAME                         its console: a root shell with the
 tools/vm reboot NAME                          clean power-off, then a start
 tools/vm down NAME                            clean power-off (the ACPI power button)
 tools/vm cut NAME                             power cut: QEMU and swtpm die at once
+tools/vm memory NAME                          its physical memory as it is, into memory.raw in the machine's folder
 tools/vm esp NAME ls [PATH] | get PATH | put PATH | rm PATH
                                               files on its ESP while it is off; get writes to stdout, put reads stdin
 tools/vm log NAME                             the serial console of the last start
@@ -144,7 +147,13 @@ class Machine:
         """Makes what is missing, and changes what the options say."""
         profile = options.profile or self.settings.get("profile", "debug")
         secure_boot = options.secure_boot or self.settings.get("secure_boot", "off")
-        if options.disk_from or not Path("disk.raw").exists():
+        network = bool(options.network_from) or (self.settings.get("network", False) and not options.disk_from)
+        if options.network_from:
+            Path("network").mkdir(exist_ok=True)
+            with open(options.network_from, "rb") as uki:
+                subprocess.run(["cp", "/dev/stdin", "network/lethe.efi"], stdin=uki, check=True)
+            Path("disk.raw").unlink(missing_ok=True)
+        elif not network and (options.disk_from or not Path("disk.raw").exists()):
             source = options.disk_from or CACHE / "image" / profile / "current" / "lethe.raw"
             if not options.disk_from and not source.exists():
                 raise Failure(f"no image; run tools/vm build --profile {profile} first")
@@ -161,7 +170,7 @@ class Machine:
                                   stdout=subprocess.DEVNULL)
             if made.returncode != 0:
                 raise Failure(f"swtpm_setup failed; see {self.folder}/swtpm.log")
-        self.settings = {"profile": profile, "secure_boot": secure_boot}
+        self.settings = {"profile": profile, "secure_boot": secure_boot, "network": network}
         Path("vm.json").write_text(json.dumps(self.settings))
         for credential in options.cred:
             name, _, file = credential.partition("=")
@@ -193,14 +202,13 @@ class Machine:
         secure = self.settings["secure_boot"] == "on"
         code = OVMF / ("OVMF_CODE_4M.secboot.fd" if secure else "OVMF_CODE_4M.fd")
         arguments = [
-            "qemu-system-x86_64", "-name", f"lethe-{self.name}", "-nodefaults", "-display", "none", "-nic", "none", "-smp", "2", "-m", "1024",
+            "qemu-system-x86_64", "-name", f"lethe-{self.name}", "-nodefaults", "-display", "none", "-smp", "2", "-m", str(MEMORY_MB),
             "-machine", "q35,smm=on" if secure else "q35,smm=off",
             *(["-accel", "kvm"] if kvm_works() else ["-accel", "tcg,thread=multi"]), "-cpu", "max",
             *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []),
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", "if=pflash,format=raw,unit=1,file=OVMF_VARS.fd",
-            # cache=none: the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
-            "-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", "virtio-blk-pci,drive=disk,bootindex=0",
+            *self.boot_device(),
             "-chardev", "socket,id=tpm,path=swtpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
             "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
             *chardev("serial", "logfile=console.log,logappend=on"), "-serial", "chardev:serial",
@@ -213,6 +221,14 @@ class Machine:
             arguments += ["-smbios", "type=11,value=" + value.replace(",", ",,")]
         run["qemu"] = spawn(arguments, "qemu.log")
         Path("run.json").write_text(json.dumps(run))
+
+    def boot_device(self):
+        """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server."""
+        if self.settings["network"]:
+            return ["-netdev", "user,id=net,restrict=on,tftp=network,bootfile=lethe.efi",
+                    "-device", "virtio-net-pci,netdev=net,bootindex=0,romfile="]
+        # cache=none: the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
+        return ["-nic", "none", "-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
 
     def wait_until_up(self, limit):
         begin = time.monotonic()
@@ -348,8 +364,8 @@ class Qmp(Channel):
         self.receive()
         self.ask("qmp_capabilities")
 
-    def ask(self, command):
-        self.send({"execute": command})
+    def ask(self, command, **arguments):
+        self.send({"execute": command, "arguments": arguments})
         while True:
             answer = json.loads(self.receive())
             if "event" not in answer:
@@ -478,6 +494,18 @@ def cut(options):
     Machine(options.name).cut()
 
 
+def memory(options):
+    """Its physical memory, page by page from 0; it stands still meanwhile. The machine has less than 2 GB: no hole in between."""
+    machine = Machine(options.name)
+    machine.must_run()
+    qmp = Qmp()
+    qmp.ask("stop")
+    answer = qmp.ask("pmemsave", val=0, size=MEMORY_MB << 20, filename=str(machine.folder / "memory.raw"))
+    qmp.ask("cont")
+    if "error" in answer:
+        raise Failure(f"{machine.name}: {answer['error']['desc']}")
+
+
 def esp(options):
     machine = Machine(options.name)
     machine.must_be_off()
@@ -538,6 +566,7 @@ def main():
 
     sub = verb("up", up, 300)
     sub.add_argument("--disk-from", metavar="FILE", help="boot a copy of this disk, not of the newest image")
+    sub.add_argument("--network-from", metavar="FILE", help="no disk: boot a copy of this UKI over the network")
     sub.add_argument("--profile", help="which image: debug (default) or production")
     sub.add_argument("--secure-boot", choices=["on", "off"], help="default: as before, off for a new machine")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
@@ -550,6 +579,7 @@ def main():
     verb("reboot", reboot, 300)
     verb("down", down, 120)
     verb("cut", cut)
+    verb("memory", memory)
     sub = verb("esp", esp)
     sub.add_argument("verb", choices=["ls", "get", "put", "rm"])
     sub.add_argument("path", nargs="?", default="/", metavar="PATH")
