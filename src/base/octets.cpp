@@ -42,6 +42,7 @@ std::string to_hex(OctetView octets) {
 }
 
 Result<Octets> from_hex(std::string_view text) {
+    if (text.empty()) return Octets{};
     Octets octets(text.size() / 2);
     std::size_t length = 0;
     const char* end = nullptr;

@@ -28,6 +28,7 @@ bool same_fingerprint(std::string_view left, std::string_view right) {
 Result<void> expect_identity(const Keyring& keyring, std::string_view fingerprint) {
     for (const auto& name : TRY(keyring.names())) {
         const auto identity = keyring.read(name);
+        if (!identity && identity.error().kind != ErrorKind::corrupt) return std::unexpected(identity.error());
         if (identity && same_fingerprint(identity->keys.fingerprints.rsa_hex(), fingerprint)) return {};
     }
     return fail(

@@ -116,7 +116,11 @@ Result<void> IdentityService::admit(const std::string& name, KeySet keys, const 
     TRY(keyring.write_roster(roster));
 
     // A damaged identity is no reason to keep its slots: the person has named it, and what replaces it is here.
-    if (exists && !keyring.read(name)) TRY(keyring.wipe(name));
+    if (exists) {
+        const auto former = keyring.read(name);
+        if (!former && former.error().kind == ErrorKind::corrupt) TRY(keyring.wipe(name));
+        else if (!former && former.error().kind != ErrorKind::not_found) return std::unexpected(former.error());
+    }
     if (auto written = keyring.write(name, keys); !written) {
         if (!exists) (void)finish_forgetting(roster, name);
         return written;

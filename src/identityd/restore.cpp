@@ -9,6 +9,7 @@ namespace {
 Result<bool> every_box_is_for(const Store& store, const std::optional<RecoveryPublicKey>& recipient) {
     for (const auto& version : TRY(store.read_framed({ObjectKind::vault, ""}))) {
         const auto record = decode_vault_record(version.payload.expose());
+        if (version.other_slot_damaged) return false;  // what a cut has left of it may be a former recipient's box
         if (!record) continue;
         if (record->recovery.has_value() != recipient.has_value() || (recipient && record->recovery->recipient != *recipient)) return false;
     }

@@ -66,6 +66,8 @@ public:
     Result<void> wipe(const std::string& relay) override {
         auto ring = TRY(load()).ring;
         if (const auto found = ring.relays.find(relay); found != ring.relays.end()) {
+            // The list has the fingerprint from the keys as long as they are there.
+            if (const auto keys = keys_of(ring, found->second)) found->second.entry.fingerprint = keys->fingerprints.rsa;
             found->second.keys = {};
             found->second.families.clear();
         }

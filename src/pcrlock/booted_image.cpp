@@ -54,7 +54,8 @@ std::optional<std::filesystem::path> find_file(const std::filesystem::path& file
     std::error_code error;
     if (std::filesystem::is_regular_file(file, error)) return file;
     for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), error))
-        if (without_boot_counter(entry.path().filename()) == without_boot_counter(file.filename())) return entry.path();
+        if (entry.is_regular_file(error) && without_boot_counter(entry.path().filename()) == without_boot_counter(file.filename()))
+            return entry.path();
     return {};
 }
 
@@ -86,7 +87,10 @@ Result<BootedImage> find_booted_image(const std::filesystem::path& efivars, std:
                     "this machine was not booted from a unified kernel image with systemd-stub, so there is nothing to lock to");
     BootedImage image{TRY(read_secure_boot(efivars)), {}, {}};
     if (booted_from_network(efivars)) return image;
-    image.uki = TRY(find_on_esp(esps, TRY(read_image_path(efivars, "StubImageIdentifier"))));
+    const auto uki = read_image_path(efivars, "StubImageIdentifier");
+    if (!uki && uki.error().kind == ErrorKind::not_found)
+        return fail(ErrorKind::wrong_state, "systemd-stub does not say which file was booted, so there is nothing to lock to");
+    image.uki = TRY(find_on_esp(esps, TRY(uki)));
     const auto loader = read_image_path(efivars, "LoaderImageIdentifier");
     if (!loader && loader.error().kind == ErrorKind::not_found) return image;
     image.loader = TRY(find_on_esp(esps, TRY(loader)));

@@ -42,6 +42,11 @@ Error esys_error(TSS2_RC rc, std::string_view doing) {
             return {ErrorKind::tpm_unavailable, std::format("{}: the TPM stays busy ({}); try again later", doing, text)};
         case TPM2_RC_NV_RATE:
             return {ErrorKind::tpm_unavailable, std::format("{}: the TPM slows writes down to spare its memory; try again later", doing)};
+        case TPM2_RC_NV_SPACE:
+            return {ErrorKind::wrong_state,
+                    std::format("{}: the TPM's NV memory is full; remove what nothing needs: tpm2_getcap handles-nv-index and "
+                                "handles-persistent list it, tpm2_nvundefine and tpm2_evictcontrol remove it",
+                                doing)};
         case TPM2_RC_BAD_AUTH:
         case TPM2_RC_AUTH_FAIL:
             return {ErrorKind::wrong_state,

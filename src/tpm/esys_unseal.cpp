@@ -118,6 +118,8 @@ Error explain(const EsysContext& esys, const Request& request, const Refusal& re
         return {ErrorKind::wrong_state,
                 "this is not the TPM that the object was sealed in, or it has been cleared; use the recovery key, or enrol again"};
     if (refusal.step == Step::session) return esys_error(refusal.rc, "cannot start a session with the TPM");
+    // The parent is there: a handle that the TPM does not know is that of a session which it has lost.
+    if (refusal.step == Step::load && tpm_code(refusal.rc) == TPM2_RC_HANDLE) return esys_error(refusal.rc, "the TPM has lost a session");
     if (refusal.step == Step::load)
         return {ErrorKind::corrupt, "the sealed object does not load under the storage root key; restore the vault record"};
 

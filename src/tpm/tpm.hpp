@@ -74,7 +74,7 @@ public:
     /// @error invalid_argument  a PCR outside 0..23.
     virtual Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) = 0;
 
-    /// The storage root key, created (ECC P-256, the TCG template that systemd uses) when the handle is empty.
+    /// The storage root key, created (ECC P-256, TCG's template) when the handle is empty. @error wrong_state  the TPM has no room for it.
     virtual Result<TpmReference> storage_root() = 0;
 
     /// @error not_found  no index is defined at the handle.

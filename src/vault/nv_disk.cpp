@@ -142,7 +142,10 @@ Result<void> NvDisk::write(const std::string& file, OctetView octets) {
                     octets.size(), region->room());
     if (!TRY(is_made())) TRY(make());
     // The length is in the first octets, which nv_write writes last.
-    return tpm_->nv_write(region->handle(), region->offset, OctetWriter().sized16(octets).octets());
+    // To the region's end: of a longer file that lay there, nothing stays behind.
+    Octets content = OctetWriter().sized16(octets).take();
+    content.resize(region->octets, 0);
+    return tpm_->nv_write(region->handle(), region->offset, content);
 }
 
 Result<void> NvDisk::remove(const std::string& file) {

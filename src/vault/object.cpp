@@ -50,6 +50,7 @@ Result<Header> decode_header(OctetReader& reader, std::initializer_list<Protecti
     Header header{};
     header.protection = Protection{TRY(reader.u8())};
     header.generation = TRY(reader.u64());
+    if (header.generation == 0) return fail(ErrorKind::corrupt, "its generation is 0, and they begin at 1");
     const OctetView name = TRY(reader.take(name_octets));
     Octets expected_name(name_octets, 0);
     std::ranges::copy(as_octets(id.name), expected_name.begin());

@@ -1,6 +1,7 @@
 #include "vault/store.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace lethe {
 
@@ -69,6 +70,7 @@ Result<std::vector<ObjectVersion>> Store::read_framed(const ObjectId& id) const 
     std::vector<ObjectVersion> versions;
     for (Slot& slot : slots)
         if (slot.version) versions.push_back(std::move(*slot.version));
+    if (versions.size() == 1) versions.front().other_slot_damaged = slots[0].exists && slots[1].exists;
     std::ranges::sort(versions, std::ranges::greater{}, &ObjectVersion::generation);
     return versions;
 }
@@ -93,6 +95,9 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
     const std::uint64_t newest = std::max(generation_of(slots[0]), generation_of(slots[1]));
     if (newest == 0 && slots[0].exists && slots[1].exists)
         return fail(ErrorKind::corrupt, "{}: {}; both slots are damaged and are left as they are", path_of(slots[0].file), slots[0].damage);
+    if (newest == std::numeric_limits<std::uint64_t>::max())
+        return fail(ErrorKind::corrupt, "{}: its number is the last there can be; put it back from a copy of the store",
+                    path_of(slots[0].file));
     // The first write of an object may have been cut: then its one slot is damaged and the other is free.
     const Slot& target = newest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == newest ? slots[1] : slots[0]);
     const Octets octets = make(newest + 1);

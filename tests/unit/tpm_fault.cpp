@@ -1,101 +1,13 @@
 #include "tpm_fault.hpp"
 
-#include <tss2/tss2_esys.h>
 #include <tss2/tss2_tpm2_types.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cstdlib>
 #include <iostream>
-
-#include "vault/nv_disk.hpp"
+#include <random>
 
 namespace lethe {
-
-FaultMachine::FaultMachine(bool in_tpm, const std::filesystem::path* from) : in_tpm_(in_tpm) {
-    if (from != nullptr) std::filesystem::copy(*from, folder_.path(), std::filesystem::copy_options::recursive);
-    std::filesystem::create_directories(folder_ / "store");
-    tpm_ = std::make_unique<SoftwareTpm>(folder_ / "tpm");
-    for (const unsigned pcr : {0U, 4U, 7U, 11U}) {
-        const Digest digest = digest_of(static_cast<std::uint8_t>(pcr));
-        pcrs_.extend(pcr, digest);
-        if (from == nullptr) tpm_->extend(pcr, digest);  // a TPM that is taken up again goes on running
-    }
-    pcrlock_ = std::make_unique<PolicyMaker<SoftwareTpm>>(pcrs_, *tpm_, [](const std::string&) {});
-    place_ = std::make_unique<MemoryKeyPlace>(minted_, seen_);
-    service_ = std::make_unique<IdentityService>(
-        [this]() -> Result<OpenedStore> { return OpenedStore{store(), in_tpm_}; },
-        [this]() -> Result<std::unique_ptr<Tpm>> { return std::make_unique<BorrowedTpm>(*tpm_); }, *place_);
-}
-
-FaultMachine::~FaultMachine() = default;
-
-Store FaultMachine::store() {
-    if (in_tpm_) return Store(std::make_unique<NvDisk>(std::make_unique<BorrowedTpm>(*tpm_)));
-    return Store::open(folder_ / "store").value();
-}
-
-template <class Work>
-auto FaultMachine::with_ports(Work work) {
-    Store opened = store();
-    return work(EnrolmentPorts{
-        *tpm_, opened, in_tpm_, *pcrlock_,
-        []() -> Result<BootedImage> { return BootedImage{true, "/efi/EFI/Linux/lethe_1+3.efi", "/efi/EFI/BOOT/BOOTX64.EFI"}; },
-        [](std::string_view) {}});
-}
-
-Result<Enrolment> FaultMachine::enroll(std::vector<std::string> relays) {
-    const EnrolmentRequest request{.discard = false, .extra_pcrs = {}, .relays = std::move(relays)};
-    return with_ports([&](const EnrolmentPorts& ports) { return lethe::enroll(ports, request); });
-}
-
-Result<void> FaultMachine::reenroll(const RecoverySecretKey& key, const std::string& fingerprint) {
-    const Reenrolment request{RecoverySecretKey(Secret::copy_of(key.octets().expose())), fingerprint, {}};
-    TRY(with_ports([&](const EnrolmentPorts& ports) { return lethe::reenroll(ports, request); }));
-    return {};
-}
-
-Result<VaultKey> FaultMachine::open_vault() {
-    const Store opened = store();
-    std::vector<PcrPolicy> policies;
-    for (const auto& file : TRY(read_policy_files(opened))) policies.push_back(file.policy);
-    return lethe::open_vault(*tpm_, opened, policies);
-}
-
-void FaultMachine::start_daemon() { service_->restore(); }
-
-std::filesystem::path FaultMachine::put_away() {
-    service_.reset();
-    pcrlock_.reset();
-    tpm_.reset();
-    return folder_.path();
-}
-
-std::vector<std::uint32_t> FaultMachine::handles() {
-    ESYS_CONTEXT* esys = nullptr;
-    EXPECT_EQ(Esys_Initialize(&esys, tpm_->traffic().context(), nullptr), TSS2_RC_SUCCESS);
-    std::vector<std::uint32_t> handles;
-    for (const std::uint32_t first : {TPM2_PERSISTENT_FIRST, TPM2_NV_INDEX_FIRST}) {
-        TPMS_CAPABILITY_DATA* data = nullptr;
-        EXPECT_EQ(Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, nullptr,
-                                     &data),
-                  TSS2_RC_SUCCESS);
-        handles.insert(handles.end(), data->data.handles.handle, data->data.handles.handle + data->data.handles.count);
-        Esys_Free(data);
-    }
-    Esys_Finalize(&esys);
-    return handles;
-}
-
-std::vector<std::string> FaultMachine::files() {
-    std::vector<std::string> files;
-    if (in_tpm_) {
-        files = NvDisk(std::make_unique<BorrowedTpm>(*tpm_)).names().value();
-    } else {
-        for (const auto& entry : std::filesystem::directory_iterator(folder_ / "store")) files.push_back(entry.path().filename());
-    }
-    std::ranges::sort(files);
-    return files;
-}
 
 namespace {
 
@@ -127,6 +39,7 @@ const std::vector<TpmFault>& faults() {
          .tamper = [](std::span<std::uint8_t> response) { claim_size(response, static_cast<std::uint32_t>(response.size() + 7)); },
          .errors = {tpm_unavailable}},
         {.name = "transport", .answer = TSS2_TCTI_RC_IO_ERROR, .errors = {tpm_unavailable}},
+        {.name = "transport for good", .answer = TSS2_TCTI_RC_IO_ERROR, .errors = {tpm_unavailable}, .lasts = true},
     };
     return all;
 }
@@ -136,79 +49,138 @@ bool makes_a_handle(std::uint32_t code) {
     return std::ranges::contains(std::array<std::uint32_t, 3>{TPM2_CC_StartAuthSession, TPM2_CC_Load, TPM2_CC_CreatePrimary}, code);
 }
 
-struct Faulter {
-    const FaultedOperation& operation;
-    std::filesystem::path prepared;
-    std::vector<std::uint32_t> commands, handles;
-    std::size_t count = 0;
+std::mt19937 seeded() {
+    const char* const given = std::getenv("LETHE_CUTS_SEED");
+    const auto seed = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+    std::cout << "seed " << seed << " (LETHE_CUTS_SEED takes it again)\n";
+    return std::mt19937(seed);
+}
 
-    // Fails the command with this number.
-    void arm(FaultMachine& machine, const TpmFault& fault, std::size_t failing) const {
+bool takes_all() {
+    const char* const cuts = std::getenv("LETHE_CUTS");
+    return cuts != nullptr && std::string_view(cuts) == "all";
+}
+
+class Faulter {
+public:
+    explicit Faulter(const FaultedOperation& operation) : operation_(operation) {
+        FaultMachine first(operation.in_tpm);
+        operation.prepare(first);
+        const auto lies = first.put_away();
+        std::filesystem::copy(lies, prepared_.path(), std::filesystem::copy_options::recursive);
+        run_clean();
+    }
+
+    std::size_t everywhere() {
+        constexpr std::size_t sample = 30;
+        const std::size_t total = commands_.size() * faults().size();
+        for (const TpmFault& fault : faults()) {
+            std::set<std::uint32_t> met;
+            for (std::size_t i = 0; i < commands_.size(); ++i) {
+                const bool is_new = met.insert(commands_[i]).second && fault.lasts;
+                if (!fault.hits(commands_[i])) continue;
+                if (is_new || takes_all() || random_() % total < sample) run({&fault}, {i});
+            }
+        }
+        std::cout << operation_.name << ": " << commands_.size() << " commands, " << count_ << " faults\n";
+        return count_;
+    }
+
+    std::size_t in_pairs(std::size_t samples) {
+        const auto &once = faults().front(), &for_good = faults().back();
+        const std::size_t all = commands_.size() * commands_.size() / 2;
+        for (std::size_t one = 0; one < commands_.size(); ++one) {
+            for (std::size_t other = one + 1; other < commands_.size(); ++other) {
+                if (takes_all() || random_() % all < samples) run({&once, &for_good}, {one, other});
+            }
+        }
+        std::cout << operation_.name << ": " << count_ << " pairs of faults\n";
+        return count_;
+    }
+
+private:
+    void run_clean() {
+        FaultMachine clean(operation_.in_tpm, &prepared_.path());
+        clean.start_daemon();
+        clean.tpm().traffic().forget();
+        const auto done = operation_.run(clean);
+        EXPECT_TRUE(done) << done.error().message;
+        commands_ = clean.tpm().traffic().command_codes();
+        operation_.expect_done(clean);
+        handles_ = clean.handles();
+    }
+
+    // Fails the commands with these numbers, each with the fault at its place.
+    static void arm(FaultMachine& machine, const std::vector<const TpmFault*>& faults, const std::vector<std::size_t>& failing) {
         auto& traffic = machine.tpm().traffic();
         traffic.forget();
-        traffic.before = [&traffic, &fault, failing](std::uint32_t) -> std::optional<std::uint32_t> {
-            return traffic.exchanges().size() == failing ? fault.answer : std::nullopt;
+        const auto fault_at = [=](std::size_t number) -> const TpmFault* {
+            for (std::size_t i = 0; i < failing.size(); ++i)
+                if (number == failing[i] || (faults[i]->lasts && number > failing[i])) return faults[i];
+            return nullptr;
         };
-        traffic.tamper = [&traffic, &fault, failing](std::uint32_t, std::span<std::uint8_t> response) {
-            if (fault.tamper && traffic.exchanges().size() == failing + 1 && response.size() > 10) fault.tamper(response);
+        traffic.before = [&traffic, fault_at](std::uint32_t) -> std::optional<std::uint32_t> {
+            const auto* const fault = fault_at(traffic.exchanges().size());
+            return fault != nullptr ? fault->answer : std::nullopt;
+        };
+        traffic.tamper = [&traffic, fault_at](std::uint32_t, std::span<std::uint8_t> response) {
+            const auto* const fault = fault_at(traffic.exchanges().size() - 1);
+            if (fault != nullptr && fault->tamper) fault->tamper(response);
         };
     }
 
-    void run(const TpmFault& fault, std::size_t failing) {
-        FaultMachine machine(operation.in_tpm, &prepared);
+    void run(const std::vector<const TpmFault*>& faults, const std::vector<std::size_t>& failing) {
+        std::string trace = operation_.name;
+        for (std::size_t i = 0; i < failing.size(); ++i)
+            trace += std::format("; {} at command {} of {}", faults[i]->name, failing[i] + 1, commands_.size());
+        if (failing.front() < commands_.size()) trace += std::format(" ({:#x})", commands_[failing.front()]);
+        SCOPED_TRACE(trace);
+        FaultMachine machine(operation_.in_tpm, &prepared_.path());
         machine.start_daemon();
-        arm(machine, fault, failing);
-        const auto done = operation.run(machine);
+        arm(machine, faults, failing);
+        const auto done = operation_.run(machine);
         machine.tpm().traffic().before = nullptr;
         machine.tpm().traffic().tamper = nullptr;
-        const std::uint32_t code = commands[failing];
-        EXPECT_TRUE(done || fault.errors.contains(done.error().kind))
+        ++count_;
+        const auto is_expected = [&](const TpmFault* fault) { return fault->errors.contains(done.error().kind); };
+        EXPECT_TRUE(done || std::ranges::any_of(faults, is_expected))
             << "kind " << static_cast<int>(done.error().kind) << ": " << done.error().message;
+        expect_nothing_left(machine, *faults.front(), failing.front(), faults.back()->lasts);
+        machine.flush();
+        if (!done) operation_.expect_failed(machine);
+
+        const auto again = operation_.run(machine);
+        EXPECT_TRUE(again || operation_.when_done.contains(again.error().kind)) << again.error().message;
+        operation_.expect_done(machine);
+        EXPECT_EQ(machine.handles(), handles_);
+    }
+
+    void expect_nothing_left(FaultMachine& machine, const TpmFault& fault, std::size_t failing, bool lasts) const {
+        const std::uint32_t code = commands_[failing];
         const bool lost = fault.tamper && makes_a_handle(code);
         const bool kept = code == TPM2_CC_FlushContext && fault.answer;
-        EXPECT_LE(machine.tpm().leftovers(), lost || kept ? 1U : 0U);
-        for (const auto handle : machine.handles()) EXPECT_TRUE(std::ranges::contains(handles, handle)) << std::format("{:#x}", handle);
-
-        operation.expect_failed(machine);
-
-        const auto again = operation.run(machine);
-        EXPECT_TRUE(again || operation.when_done.contains(again.error().kind)) << again.error().message;
-        operation.expect_done(machine);
-        EXPECT_EQ(machine.handles(), handles);
-        ++count;
+        // Without a TPM nothing can be flushed; the kernel's resource manager does it.
+        if (!lasts) {
+            EXPECT_LE(machine.tpm().leftovers(), lost || kept ? 1U : 0U);
+        }
+        for (const auto handle : machine.handles()) EXPECT_TRUE(std::ranges::contains(handles_or_before(), handle)) << handle;
     }
+    std::vector<std::uint32_t> handles_or_before() const {
+        auto handles = handles_;
+        handles.insert(handles.end(), {policy_index_handle, store_index_handles[0], store_index_handles[1], store_index_handles[2]});
+        return handles;
+    }
+
+    const FaultedOperation& operation_;
+    TemporaryFolder prepared_;
+    std::vector<std::uint32_t> commands_, handles_;  ///< of a clean run
+    std::mt19937 random_ = seeded();
+    std::size_t count_ = 0;
 };
 
 }  // namespace
 
-std::size_t fail_everywhere(const FaultedOperation& operation) {
-    FaultMachine first(operation.in_tpm);
-    operation.prepare(first);
-    const auto prepared = first.put_away();
-    Faulter faulter{operation, prepared, {}, {}};
-    {
-        const auto start = std::chrono::steady_clock::now();
-        FaultMachine clean(operation.in_tpm, &prepared);
-        clean.start_daemon();
-        clean.tpm().traffic().forget();
-        const auto done = operation.run(clean);
-        EXPECT_TRUE(done) << done.error().message;
-        faulter.commands = clean.tpm().traffic().command_codes();
-        operation.expect_done(clean);
-        faulter.handles = clean.handles();
-        std::cout << operation.name << ": clean run " << std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start) << "\n";
-    }
-    for (const TpmFault& fault : faults()) {
-        for (std::size_t i = 0; i < faulter.commands.size(); ++i) {
-            if (!fault.hits(faulter.commands[i])) continue;
-            const auto trace = std::format("{}: {} at command {} of {} ({:#x})", operation.name, fault.name, i + 1, faulter.commands.size(),
-                                           faulter.commands[i]);
-            SCOPED_TRACE(trace);
-            faulter.run(fault, i);
-        }
-    }
-    std::cout << operation.name << ": " << faulter.commands.size() << " commands, " << faulter.count << " faults\n";
-    return faulter.count;
-}
+std::size_t fail_everywhere(const FaultedOperation& operation) { return Faulter(operation).everywhere(); }
+std::size_t fail_in_pairs(const FaultedOperation& operation, std::size_t samples) { return Faulter(operation).in_pairs(samples); }
 
 }  // namespace lethe

@@ -13,9 +13,10 @@ namespace lethe {
 /// One thing that can go wrong with a command.
 struct TpmFault {
     std::string name;
-    std::optional<std::uint32_t> answer{};                                ///< in place of the TPM's, which never sees the command
-    std::function<void(std::span<std::uint8_t> response)> tamper{};      ///< or what the response becomes
-    std::set<ErrorKind> errors{};  ///< that may come of it; none: the operation succeeds all the same
+    std::optional<std::uint32_t> answer{};                           ///< in place of the TPM's, which never sees the command
+    std::function<void(std::span<std::uint8_t> response)> tamper{};  ///< or what the response becomes
+    std::set<ErrorKind> errors{};                                    ///< that may come of it; none: the operation succeeds all the same
+    bool lasts = false;                                              ///< from then on, instead of once
     std::function<bool(std::uint32_t command_code)> hits = [](std::uint32_t) { return true; };
 };
 
@@ -39,12 +40,15 @@ public:
     std::filesystem::path put_away();
     /// The handles of persistent objects and NV indices in the TPM.
     std::vector<std::uint32_t> handles();
+    /// Flushes sessions and transient objects, as the kernel's resource manager does when a client closes it.
+    void flush();
     /// The names of what the store holds.
     std::vector<std::string> files();
 
 private:
     template <class Work>
     auto with_ports(Work work);
+    std::vector<std::uint32_t> handles_from(std::uint32_t first);
 
     bool in_tpm_;
     TemporaryFolder folder_;
@@ -65,13 +69,16 @@ struct FaultedOperation {
     std::function<Result<void>(FaultMachine&)> run{};
     /// What the operation may answer when it is given again after it had done its work.
     std::set<ErrorKind> when_done{};
-    /// Asserts what holds after it has failed, before it is given again.
+    /// Asserts what is left when it has failed, before it is given again.
     std::function<void(FaultMachine&)> expect_failed = [](FaultMachine&) {};
     /// Asserts what the operation leaves, and what may never be lost.
     std::function<void(FaultMachine&)> expect_done{};
 };
 
-/// Counts the commands of a clean run, then fails each of them once with each fault; a number is the faults that there were.
+/// Counts the commands of a clean run, then fails them with each fault: every kind of command at least once with some, and of the rest a
+/// sample, or all with LETHE_CUTS=all; LETHE_CUTS_SEED gives the seed. Returns how many faults there were.
 std::size_t fail_everywhere(const FaultedOperation& operation);
+/// The same with one command failed and a later one from which on nothing answers: about so many of these pairs, or all.
+std::size_t fail_in_pairs(const FaultedOperation& operation, std::size_t samples);
 
 }  // namespace lethe

@@ -1,40 +1,69 @@
-"""What a UKI of Lethe holds: the names of the programs in its initrd and in its root."""
+"""What a closed UKI may hold, and how large it may be: python3 contents.py UKI says what it is; the vm suite checks it."""
 
 import os
-import subprocess
+import re
+import sys
 import tempfile
 from pathlib import Path
 
-import pefile
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools/lib"))
+import uki_tree
 
-CPIO_MAGIC = b"070701"
-HEADER_OCTETS = 110  # of a newc entry; the size of its file is the seventh field of 8 hexadecimal digits, that of its name the twelfth
+UKI_LIMIT_OCTETS = 64_000_000
+PROGRAM_LIMIT = 60
+MEMORY_LIMIT_OCTETS = 160_000_000  # in use before tor starts, on a machine of 1 GB
+INTERPRETER = re.compile(r"(ba|da|a|k|z|fi|c|tc)?sh|busybox.*|toybox|perl.*|python.*|[gmn]?awk|lua.*|ruby.*|tclsh.*|php.*|node|guile.*|gdb|"
+                         r"lib(perl|python|lua|ruby|guile|tcl|bash).*\.so.*")
+NOT_ADMITTED = {"login", "agetty", "sulogin", "su", "sudo", "sshd", "apt", "apt-get", "dpkg", "swapon", "mkswap", "systemd-coredump", "kexec"}
+
+
+def figures(uki):
+    """The programs of a UKI and what should not be among its files: {"programs": set, "forbidden": set}, as paths in initrd/ or root/.
+
+    A program is a file with an execute bit, in the initrd and in the root each; a link in bin or sbin is no further program, but its
+    name must not be a forbidden one. A script is forbidden with or without the bit.
+    """
+    programs, forbidden = set(), set()
+    with tempfile.TemporaryDirectory() as folder:
+        uki_tree.unpack(uki, folder)
+        for file in (Path(here, name) for here, _, names in os.walk(folder) for name in names):
+            path = str(file.relative_to(folder))
+            named = INTERPRETER.fullmatch(file.name) or file.name in NOT_ADMITTED
+            if file.is_symlink():
+                if named and file.parent.name in ("bin", "sbin"):
+                    forbidden.add(path)
+                continue
+            with open(file, "rb") as opened:
+                start = opened.read(4)
+            executable = file.stat().st_mode & 0o111
+            if executable:
+                programs.add(path)
+            if start.startswith(b"#!") or (named and (executable or start == b"\x7fELF")):
+                forbidden.add(path)
+    return {"programs": programs, "forbidden": forbidden}
 
 
 def programs(uki):
-    """The paths in the initrd and in the root of every executable file but libraries, and of the links in bin and sbin."""
-    pe = pefile.PE(data=uki, fast_load=True)
-    section = next(found for found in pe.sections if found.Name.rstrip(b"\0") == b".initrd")
-    initrd = uki[section.PointerToRawData:section.PointerToRawData + section.Misc_VirtualSize]
-    entry = initrd.index(CPIO_MAGIC)
-    size, name_size = (int(initrd[entry + 6 + 8 * field:][:8], 16) for field in (6, 11))
-    root = entry + (HEADER_OCTETS + name_size + 3) // 4 * 4
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("initrd", "root"):
-            Path(folder, name).mkdir()
-        # The small initrd is one zstd frame; what follows it is the cpio that carries root.erofs.
-        frame = initrd[:entry].rstrip(b"\0")
-        cpio = subprocess.run(["zstd", "-dcq"], input=frame, capture_output=True, check=True).stdout
-        subprocess.run(["cpio", "--quiet", "-idm", "--no-absolute-filenames"], input=cpio, cwd=Path(folder, "initrd"), check=True)
-        Path(folder, "root.erofs").write_bytes(initrd[root:root + size])
-        subprocess.run(["fsck.erofs", f"--extract={folder}/root", "--overwrite", Path(folder, "root.erofs")], check=True, capture_output=True)
-        return {path for name in ("initrd", "root") for path in _executables(Path(folder, name))}
+    """The programs alone."""
+    return figures(uki)["programs"]
 
 
-def _executables(top):
-    for folder, _, files in os.walk(top):
-        for file in files:
-            path = Path(folder, file)
-            is_program = not path.is_symlink() and path.stat().st_mode & 0o111 and ".so" not in file
-            if is_program or (path.is_symlink() and path.parent.name in ("bin", "sbin")):
-                yield str(path.relative_to(top.parent))
+def check(uki):
+    """Raises AssertionError when a closed UKI is too large, has too many programs, or one that it must not have."""
+    assert len(uki) <= UKI_LIMIT_OCTETS, f"the UKI has {len(uki)} octets"
+    found = figures(uki)
+    assert {"root/usr/bin/tor", "root/usr/bin/lethectl"} <= found["programs"], sorted(found["programs"])
+    assert not found["forbidden"], sorted(found["forbidden"])
+    assert len(found["programs"]) <= PROGRAM_LIMIT, f"{len(found['programs'])} programs: {sorted(found['programs'])}"
+
+
+def main():
+    uki = Path(sys.argv[1]).read_bytes()
+    found = figures(uki)
+    print(f"{len(uki) / 1e6:.1f} MB, {len(found['programs'])} programs, forbidden: {' '.join(sorted(found['forbidden'])) or 'none'}")
+    for path in sorted(found["programs"]):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 CACHE = Path(os.environ["LETHE_CACHE"])
 VM = [sys.executable, "-B", str(Path(__file__).parents[2] / "tools/lib/vm.py")]
-TORRC = b"Nickname lethetest\nORPort 127.0.0.1:auto IPv4Only\nContactInfo none\nSocksPort 0\nDisableNetwork 1\nPublishServerDescriptor 0\nAssumeReachable 1\nExitRelay 0\n"
+TORRC = Path(__file__).with_name("relay.torrc").read_bytes()
 
 
 class Machine:

@@ -1,7 +1,7 @@
 """Leaves in an image only the programs that a list names, and the libraries that they need: prune.py ROOT LIST
 
 LIST has one pattern a line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit outside
-/usr/lib/modules; libraries are *.so* files. A library stays when a program that stays needs it, or when LIST names it (dlopen).
+/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when LIST names it (dlopen).
 What is not listed is gone, so a new package brings no program along. Set-user-id bits go, too.
 """
 
@@ -59,7 +59,12 @@ def is_program(path):
     if stat.S_ISLNK(status.st_mode):
         target = root / resolve(path)[-1]
         return target.is_file() and os.access(target, os.X_OK)
-    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
+    return stat.S_ISREG(status.st_mode) and (bool(status.st_mode & 0o111) or is_script(path))
+
+
+def is_script(path):
+    with open(root / path, "rb") as file:
+        return file.read(2) == b"#!"
 
 
 candidates = [path for path in files() if is_library(path) or is_program(path)]
@@ -84,7 +89,8 @@ programs = 0
 for path in kept:
     status = os.lstat(root / path)
     if stat.S_ISREG(status.st_mode):
-        os.chmod(root / path, status.st_mode & 0o777)
+        # Only the loader is a library that the kernel executes.
+        os.chmod(root / path, status.st_mode & (0o666 if is_library(path) and not path.name.startswith("ld-") else 0o777))
         programs += not is_library(path)
 print(f"prune: {programs} programs and {sum(is_library(path) and not (root / path).is_symlink() for path in kept)} libraries stay, "
       f"{len(candidates) - len(kept)} files went")

@@ -8,10 +8,11 @@
 
 LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
 trixie_root=$LETHE_CACHE/trixie
-# One compiler cache for all build folders: what a path holds of them is left out of the comparison.
-export CCACHE_DIR=$LETHE_CACHE/ccache CCACHE_BASEDIR=$LETHE_CACHE CCACHE_NOHASHDIR=1
 lethe_top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-lethe_build=$LETHE_CACHE/build/$(echo "$lethe_top" | sha256sum | cut -c1-12)  # of this checkout alone
+lethe_id=$(echo "$lethe_top" | sha256sum | cut -c1-12)  # names what the cache holds of this checkout alone
+lethe_build=$lethe_top/build
+# One compiler cache for all checkouts: the build folder is inside, so that the compiler sees the same paths in each.
+export CCACHE_DIR=$LETHE_CACHE/ccache CCACHE_BASEDIR=$lethe_top CCACHE_NOHASHDIR=1
 trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)
 
 say() { if [ -t 2 ]; then printf '\033[1m==>\033[0m %s\n' "$*"; else printf '==> %s\n' "$*"; fi >&2; }
@@ -86,10 +87,12 @@ trixie_run() {
 # Configures and compiles the program, with or without its tests; what is compiled already stays.
 lethe_compile() {
     local tests=$1 lock
-    exec {lock}>"$lethe_build.lock"
+    exec {lock}>"$LETHE_CACHE/lock-$lethe_id"
     flock "$lock"
-    trixie_run env CCACHE_DIR="$LETHE_CACHE/ccache" bash -euc '
-        [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$1.log" 2>&1 || { cat "$1.log"; exit 1; }
+    trixie_run bash -euc '
+        log=$1/setup.log
+        mkdir -p "$1"
+        [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$log" 2>&1 || { cat "$log"; exit 1; }
         if [ "$2" = true ]; then meson configure "$1" -Dtests=true; ninja -C "$1"; exit; fi
         # The folder may have been set up with tests: build what is installed.
         ninja -C "$1" $(meson introspect "$1" --installed | jq -r --arg top "$1/" "keys[] | select(startswith(\$top)) | ltrimstr(\$top)")

@@ -1,0 +1,137 @@
+#!/usr/bin/python3 -B
+"""make_corpus.py [FOLDER]: writes the seeds of the fuzz targets that are valid inputs, or nearly, into corpus/ beside this file. Seeds that
+tools/fuzz has found are left alone."""
+
+import hashlib
+import json
+import struct
+import subprocess
+
+from corpus_keys import keys
+from corpus_seed import HERE, part, seed, u16
+
+DATA = HERE.parent / "unit/data"
+
+
+def texts():
+    seed("base", "hex", "00ff7fABcd")
+    seed("base", "base64", "AAECAwQ=")
+    seed("base", "fields", part(bytes(range(7))), bytes([9, 0, 1, 0, 0, 0, 2, *range(8)]), part("sized"), b"\0\0", part("sized"), b"sixsix")
+    seed("torrc", "plain", "# a relay\nNickname lethe\nORPort 9001\n+ExitPolicy reject *:*\n/ContactInfo\nLog notice \\\n stdout # x\n")
+    seed("torrc", "quoted", 'ContactInfo "a \\"b\\" \\n" # c\r\nNickname b\n')
+    for name in ("DataDirectory /x", "+KeyDirectory /x", "%include /x", "user x", "Foo \\\n# c\nDataD x", "Data\\\nDirectory x"):
+        seed("torrc", "refused_" + "".join(c for c in name if c.isalnum()).lower(), "Nickname x\n", name, "\n")
+    seed("family_ids", "one", "+FamilyId \"", "A" * 43, "\"\nfamilyid /", "A" * 20, "\\\n", "A" * 22, "= # x\n")
+    seed("family_ids", "any", "Nickname x\n/FamilyId *\n")
+    group, meminfo = "0::/system.slice/tor@a.service\n", "MemTotal:        1000000 kB\nMemFree: 1 kB\nMemAvailable:   800000 kB\n"
+    seed("memory", "limits", bytes([2]), part("0::/unit\n"), part("268435456\n"), part("max\n"), meminfo)
+    seed("memory", "no_relays", bytes([0]), part(group), part("max\n"), part("max\n"), meminfo)
+    seed("memory", "upwards", bytes([1]), part("0::/../..\n"), part("18446744073709551615\n"), part("x"), meminfo)
+    seed("manifest", "whole", json.dumps({"fingerprint": "0A" * 20, "ed25519": "A" * 43}), "\n")
+    seed("manifest", "not_texts", '{"fingerprint":1,"ed25519":["x"]}')
+    seed("credentials", "torrc", "lethe.torrc.a.cred")
+    seed("credentials", "foreign", "systemd.extra-unit.x.cred")
+    for name, words in {"import": ["identity", "import", "a", "--replace", "0A", "/x"], "status": ["status", "--json"], "create": ["identity", "create", "--", "a"], "help": ["identity", "-h"],
+                        "enroll": ["enroll", "--x", "-y"], "version": ["--version"], "unknown": ["--no", "identity"]}.items():
+        seed("command_line", name, "\0".join(words))
+    seed("identity_service", "two", bytes([1, 0, 1, 1, 2, 0, 5, 2, 1, 0]))
+    seed("identity_service", "again", bytes([1, 0, 1, 0, 7, 1, 1, 0, 0]))
+    seed("identity_service", "shut", bytes([1, 0, 4, 1, 0, 1, 1, 2, 0, 4, 0, 5, 2, 0]))
+    seed("identity_service", "damaged", bytes([1, 0, 3, 0, 1, 0, 100, 1, 5, 1, 0, 2, 0]))
+    seed("identity_service", "names", bytes([1, 9]), part("../a"), bytes([1, 9]), part("relay2"), bytes([2, 9]), part("relay2"))
+    seed("identity_service", "import", bytes([8, 0, 0, 255, 0, 8, 0, 1, 255, 0, 8, 0, 1, 255, 1, 2, 0]))
+    seed("identity_service", "forget", bytes([1, 0, 9, 0, 0, 9, 0, 1, 1, 0]))
+    seed("identity_service", "recover", bytes([1, 0, 10, 1, 11, 0, 9, 0, 1, 12, 0, 0, 0, 0, 0, 2, 0]))
+    seed("identity_service", "no_user", bytes([6, 1, 0, 5, 6, 5, 2, 0]))
+
+
+def framed(kind, name, generation, payload):
+    header = b"LETHEOBJ" + struct.pack(">HBBQ32sII24s", 1, kind, 0, generation, name.encode(), len(payload), len(payload) + 32, b"")
+    return header + payload + hashlib.blake2b(header + payload, digest_size=32).digest()
+
+
+def vault():
+    policy = (DATA / "pcrlock-policy.json").read_bytes()
+    seed("object", "policy", framed(2, "", 3, policy[:200]))
+    seed("object", "padded", framed(2, "", 1, b""), bytes(100))
+    seed("object", "other_kind", framed(1, "", 1, b"x"))
+    seed("object", "payload", u16(100), bytes([1]), b"some payload")
+    sealed = b"LETHEOBJ" + struct.pack(">HBBQ32sII24s", 1, 4, 1, 1, b"alice", 4, 33, b"")
+    seed("sealed_object", "header", sealed, bytes(33))
+    seed("sealed_object", "payload", u16(90), bytes([128]), b"some payload " * 20)
+    seed("sealed_object", "unchanged", u16(0), bytes([0]), b"")
+    public = ecc_public()
+    root, index = reference(0x81000001, 1, public), reference(0x01800100, 2, nv_public())
+    record = u16(1) + part(part(public)) + part(part(bytes(100))) + b"".join(part(field) for field in (*root, *index))
+    seed("vault_record", "whole", record)
+    seed("vault_record", "cut", record[:-3])
+    seed("reference", "root", bytes([1]), part(root[1]), root[0])
+    seed("reference", "index", bytes([1]), part(index[1]), index[0])
+    seed("reference", "fitting_root", bytes([0]), part(b""), public)
+    seed("reference", "fitting_index", bytes([0]), part(b""), nv_public())
+    seed("public_area", "ecc", part(public))
+    seed("public_area", "keyed_hash", part(struct.pack(">HHIH32sHH32s", 8, 11, 0x40, 32, bytes(32), 0x10, 32, bytes(32))))
+    seed("public_area", "rsa", part(struct.pack(">HHIHHHHHHIH", 1, 11, 0x30072, 0, 6, 128, 0x43, 0x10, 2048, 0, 0)))
+    seed("public_area", "private", part(bytes(64)))
+    seed("roster", "version_1", u16(1), u16(2), part("a"), b"\1", part("relay2"), b"\0")
+    seed("roster", "version_2", u16(2), u16(2), part("a"), b"\1\1", bytes(20), part("relay2"), b"\0\0")
+    seed("roster", "empty", u16(1), u16(0))
+    zstd = subprocess.run(["zstd", "-q"], input=b"plain " * 50, stdout=subprocess.PIPE, check=True).stdout
+    seed("recovery_key", "public", "lethe-recovery-1:", "A" * 48)
+    seed("recovery_key", "other_half", "lethe-recovery-secret-1:", "A" * 48, "\n")
+    seed("recovery_key", "octets", bytes([9]), bytes(31))
+    seed("recovery_key", "setting", u16(1), bytes([9]), bytes(31))
+    seed("sealed_export", "payload", u16(100), bytes([1]), b"some payload " * 20)
+    seed("compact_ring", "empty", b"\1\0\0\0")
+    seed("configuration", "automatic", "# where\nStore=automatic\nStore = tpm # x\n")
+    seed("compression", "frame", u16(300), zstd)
+    seed("compression", "other_length", u16(30), zstd)
+    slots = [bytes([2]) + struct.pack(">Q", generation) + part("slot") for generation in (1, 2, 2**64 - 1)]
+    seed("store", "two", slots[0], slots[1], "next")
+    seed("store", "first", bytes(2), "next")
+    seed("store", "torn", slots[1], bytes([1]), struct.pack(">Q", 0), part("torn"), "next")
+    seed("store", "last_generation", slots[2], slots[0], "next")
+
+
+def ecc_public():
+    """TPMT_PUBLIC of a storage root key, TCG's template for ECC P-256."""
+    return struct.pack(">HHIHHHHHHH", 0x23, 11, 0x00030472, 0, 6, 128, 0x43, 0x10, 3, 0x10) + part(bytes(32)) + part(bytes(32))
+
+
+def nv_public():
+    return struct.pack(">IHIH32sH", 0x01800100, 11, 0x22070028 | 0x20000000, 32, bytes(32), 34)
+
+
+def reference(handle, kind, public):
+    name = u16(11) + hashlib.sha256(public).digest()
+    return struct.pack(">I", handle) + part(name) + struct.pack(">I", kind) + part(public), name
+
+
+def pcrlock():
+    policy = json.loads((DATA / "pcrlock-policy.json").read_text())
+    log = json.loads((DATA / "pcrlock-log.json").read_text())
+    uki = (DATA / "pcrlock-uki.json").read_bytes()
+    small = {"log": [event for event in log["log"] if event["pcr"] in (4, 7, 11, 12, 13)][:30], "pcrs": log["pcrs"]}
+    seed("policy_file", "real", json.dumps(policy, separators=(",", ":")))
+    seed("policy_file", "descending", json.dumps({**policy, "pcrValues": policy["pcrValues"][::-1]}))
+    seed("policy_file", "twice", json.dumps({**policy, "pcrValues": policy["pcrValues"][:1] * 2}))
+    seed("event_log", "real", part("Couldn't find component '750-enter-initrd' in event log.\n"), json.dumps(small, separators=(",", ":")))
+    seed("event_log", "empty", part("Couldn't find component '"), '{"log":[],"pcrs":[]}')
+    seed("component", "uki", uki)
+    seed("component", "other_bank", '{"records":[{"pcr":4,"digests":[{"hashAlg":"sha1","digest":"00"}]}]}')
+    seed("json", "policy", json.dumps(policy["pcrValues"], separators=(",", ":")))
+    seed("json", "members", '[{"pcr":24,"values":true,"text":"\\u0000x","":-1},{"pcr":1e9,"text":null},[[[]]]]')
+    path = "\\EFI\\Linux\\lethe_1.efi\0".encode("utf-16-le")
+    loader = "\\EFI\\loader.efi\0".encode("utf-16-le")
+    attributes = struct.pack("<I", 6)
+    seed("booted_image", "counted", b"\0", part("lethe_1+3-0.efi"), part(attributes + b"\1"), part(attributes + path), part(attributes + loader))
+    seed("booted_image", "no_loader", b"\0", part("a+.efi"), part(b""), part(attributes + path), part(b""))
+    seed("booted_image", "upwards", b"\0", part("+1"), part(b""), part(attributes + "\\..\\x\0".encode("utf-16-le")), part(b"\0"))
+    seed("booted_image", "network", b"\2", part("a"), part(b""), part(attributes + path), part(b""))
+    seed("policy", "single", bytes([4, 1, 9, 11, 2, 1, 2]))
+    seed("policy", "many", bytes([11, 8, *range(8), 7, 9, *range(8), 7, 23, 1, 0]))
+    seed("policy", "twice", bytes([4, 1, 9, 4, 1, 9]))
+
+
+for make in (keys, texts, vault, pcrlock):
+    make()

@@ -1,0 +1,81 @@
+#include "machine_double.hpp"
+
+#include <stdexcept>
+
+#include "temporary_folder.hpp"
+#include "tor/key_folder.hpp"
+
+namespace lethe {
+
+namespace {
+
+// FakeTpm cannot be copied, because a Secret cannot: here its members are.
+template <auto Failure, auto Room, auto Limits, auto Password, auto Indices, auto Pcrs, auto Seed, auto Sealed>
+struct FakeTpmMembers {
+    friend void copy_members(const FakeTpm& from, FakeTpm& to) {
+        const auto copy = [&](auto... members) { ((to.*members = from.*members), ...); };
+        copy(Failure, Room, Limits, Password, Indices, Pcrs, Seed);
+        (to.*Sealed).clear();
+        for (const auto& [area, secret] : from.*Sealed) (to.*Sealed).emplace(area, Secret::copy_of(secret.expose()));
+    }
+};
+void copy_members(const FakeTpm& from, FakeTpm& to);
+template struct FakeTpmMembers<&FakeTpm::failure_, &FakeTpm::room_octets_, &FakeTpm::limits_, &FakeTpm::owner_password_, &FakeTpm::indices_,
+                               &FakeTpm::pcrs_, &FakeTpm::seed_, &FakeTpm::sealed_>;
+
+}  // namespace
+
+CopiedTpm::CopiedTpm(const CopiedTpm& other) : FakeTpm() { copy_members(other, *this); }
+
+CopiedTpm& CopiedTpm::operator=(const CopiedTpm& other) {
+    if (this != &other) copy_members(other, *this);
+    return *this;
+}
+
+const KeySet& pooled_keys(int number) {
+    static std::array<std::optional<KeySet>, key_pool_count> pool;
+    auto& keys = pool.at(static_cast<std::size_t>(number));
+    if (!keys) {
+        const TemporaryFolder scratch;
+        auto made = create_keys("/usr/bin/tor", scratch.path());
+        if (!made) throw std::runtime_error(made.error().message);
+        keys = std::move(*made);
+    }
+    return *keys;
+}
+
+KeySet clone(const KeySet& keys) {
+    KeyFiles files;
+    for (const auto& [name, octets] : keys.files) files.emplace(name, Secret::copy_of(octets.expose()));
+    return {std::move(files), keys.fingerprints, keys.signing_key_expires, keys.has_master_secret, keys.family_ids};
+}
+
+Result<TpmReference> BorrowedTpm::storage_root() {
+    before_("the TPM's storage root");
+    return tpm_.storage_root();
+}
+
+Result<void> BorrowedTpm::nv_define(std::uint32_t handle, std::uint16_t octets) {
+    before_(std::format("define NV {:#x}", handle));
+    return tpm_.nv_define(handle, octets);
+}
+
+Result<void> BorrowedTpm::nv_undefine(std::uint32_t handle) {
+    before_(std::format("undefine NV {:#x}", handle));
+    return tpm_.nv_undefine(handle);
+}
+
+// As Esys_NV_Write does it: from the end, as much as a command takes.
+Result<void> BorrowedTpm::nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) {
+    if (!before_write_) return tpm_.nv_write(handle, offset, octets);
+    const std::size_t most = TRY(tpm_.nv_limits()).write_octets;
+    do {
+        const std::size_t first = octets.empty() ? 0 : (octets.size() - 1) / most * most;
+        before_write_(handle, static_cast<std::uint16_t>(offset + first), octets.subspan(first));
+        TRY(tpm_.nv_write(handle, static_cast<std::uint16_t>(offset + first), octets.subspan(first)));
+        octets = octets.first(first);
+    } while (!octets.empty());
+    return {};
+}
+
+}  // namespace lethe

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "enroll/enroll.hpp"
+#include "fake_pcrlock.hpp"
+#include "identityd/service.hpp"
+
+namespace lethe {
+
+/// Told before each thing that outlives a boot.
+using Before = std::function<void(const std::string& what)>;
+
+/// A key set of its own for each number below key_pool_count, made by the real tor once.
+constexpr int key_pool_count = 8;
+const KeySet& pooled_keys(int number);
+KeySet clone(const KeySet& keys);
+
+/// A TPM whose state can be kept: a copy of it is the same TPM at that moment.
+class CopiedTpm final : public FakeTpm {
+public:
+    CopiedTpm() = default;
+    CopiedTpm(const CopiedTpm& other);
+    CopiedTpm& operator=(const CopiedTpm& other);
+};
+
+/// A TPM that stays when the daemon closes it; with a place before each command that changes it, where power can go.
+class BorrowedTpm final : public Tpm {
+public:
+    using BeforeWrite = std::function<void(std::uint32_t handle, std::uint16_t offset, OctetView octets)>;
+
+    explicit BorrowedTpm(Tpm& tpm) : tpm_(tpm) {}
+    BorrowedTpm(Tpm& tpm, Before before, BeforeWrite before_write)
+        : tpm_(tpm), before_(std::move(before)), before_write_(std::move(before_write)) {}
+
+    Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override { return tpm_.read_pcrs(pcrs); }
+    Result<TpmReference> storage_root() override;
+    Result<TpmReference> nv_index(std::uint32_t handle) override { return tpm_.nv_index(handle); }
+    Result<NvArea> nv_area(std::uint32_t handle) override { return tpm_.nv_area(handle); }
+    Result<NvLimits> nv_limits() override { return tpm_.nv_limits(); }
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override;
+    Result<void> nv_undefine(std::uint32_t handle) override;
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override;
+    Result<Octets> nv_read(std::uint32_t handle) override { return tpm_.nv_read(handle); }
+    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
+        return tpm_.nv_read(handle, offset, count);
+    }
+    Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
+        return tpm_.seal(root, secret, policy);
+    }
+    Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
+                          const PcrPolicy& policy) override {
+        return tpm_.unseal(root, index, object, policy);
+    }
+
+private:
+    Tpm& tpm_;
+    Before before_ = [](const std::string&) {};
+    BeforeWrite before_write_;
+};
+
+/// systemd-pcrlock with a place before each thing that make-policy changes. @param tpm  FakeTpm or SoftwareTpm: where the index is.
+template <class IndexTpm>
+class PolicyMaker final : public FakePcrlock {
+public:
+    /// @param present  has the PCRs that are predicted.
+    PolicyMaker(FakeTpm& present, IndexTpm& tpm, Before before) : FakePcrlock(present), tpm_(tpm), before_(std::move(before)) {}
+
+    Result<void> make_policy(std::span<const unsigned> pcrs) override {
+        const PcrPolicy policy = TRY(predict(pcrs));
+        before_("systemd-pcrlock defines the index");
+        tpm_.define_index(policy_index_handle);
+        before_("systemd-pcrlock writes the index");
+        tpm_.write_index(policy_index_handle, authorized_policy_content(pcrlock_policy(policy).value()));
+        before_("systemd-pcrlock writes its file");
+        file_ = policy_json(policy);
+        return {};
+    }
+
+private:
+    IndexTpm& tpm_;
+    Before before_;
+};
+
+/// A tmpfs that a test can look into. What was installed once is told to `seen`. Makes another key set of the pool each time.
+class MemoryKeyPlace final : public KeyPlace {
+public:
+    MemoryKeyPlace(int& made, std::map<std::string, std::string>& seen) : made_(made), seen_(seen) {}
+    std::map<std::string, Manifest> manifests;
+
+    Result<KeySet> make() override { return clone(pooled_keys(made_++)); }
+    Result<std::filesystem::path> install(const std::string& relay, const KeySet& keys) override {
+        manifests[relay] = manifest_of(keys.fingerprints);
+        seen_[relay] = keys.fingerprints.rsa_hex();
+        return "/keys/" + relay;
+    }
+    Result<Manifest> installed(const std::string& relay) override {
+        if (!manifests.contains(relay)) return fail(ErrorKind::not_found, "no manifest");
+        return manifests[relay];
+    }
+    Result<void> remove(const std::string& relay) override {
+        manifests.erase(relay);
+        return {};
+    }
+    Result<void> withdraw_others(const std::set<std::string>& admitted) override {
+        std::erase_if(manifests, [&](const auto& manifest) { return !admitted.contains(manifest.first); });
+        return {};
+    }
+
+private:
+    int& made_;
+    std::map<std::string, std::string>& seen_;
+};
+
+}  // namespace lethe

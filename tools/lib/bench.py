@@ -1,0 +1,201 @@
+"""What tools/bench measures; it calls this on Debian 13. Each part prints a table in Markdown."""
+
+import os
+import resource
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RELAYS = 64
+PCRS = (4, 11)
+LIMIT = 30  # seconds; no wait is longer
+
+
+def table(*rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print("\n".join(lines))
+
+
+def run(arguments, environment=None):
+    done = subprocess.run(list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          env=dict(os.environ, TSS2_LOG="all+none", **(environment or {})), text=True)
+    if done.returncode != 0:
+        sys.exit(f"{Path(arguments[0]).name} {arguments[1]}: {done.stderr.strip()}")
+
+
+class SoftwareTpm:
+    """A swtpm that listens on a socket, with something measured into PCRs 4 and 11."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.socket = folder / "tpm.sock"
+        self.tcti = f"swtpm:path={self.socket}"
+
+    def __enter__(self):
+        state = self.folder / "tpm"
+        state.mkdir()
+        run(["swtpm_setup", "--tpm2", "--tpmstate", state, "--pcr-banks", "sha256"])
+        self.process = subprocess.Popen(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=unixio,path={self.socket}", "--ctrl",
+             f"type=unixio,path={self.socket}.ctrl", "--flags", "not-need-init,startup-clear"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait()
+        for pcr in PCRS:
+            run(["tpm2_pcrextend", f"{pcr}:sha256=" + f"{pcr:02x}" * 32], {"TPM2TOOLS_TCTI": self.tcti})
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def way(self, record):
+        """The TCTI of a process, and what its environment needs. What passes goes into the file `record`, when one is given."""
+        return (f"pcap:{self.tcti}", {"TCTI_PCAP_FILE": str(record)}) if record else (self.tcti, {})
+
+    def wait(self):
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(self.socket)) == 0:
+                    return
+            time.sleep(0.01)
+        sys.exit("swtpm does not answer")
+
+
+def traffic(file):
+    """Commands, and octets of commands and responses, in what tpm2-tss's TCTI `pcap` has written: the TPM's port is the server's."""
+    octets = file.read_bytes()
+    commands = size = at = 0
+    while at < len(octets):
+        block, length = struct.unpack_from("<II", octets, at)
+        if block == 6:  # an enhanced packet block, with an IPv4 and a TCP header before the TPM's
+            packet = octets[at + 28:at + 28 + struct.unpack_from("<I", octets, at + 20)[0]]
+            commands += struct.unpack_from(">H", packet, 22)[0] == 2321
+            size += len(packet) - 40
+        at += length
+    return commands, size
+
+
+class Lethe:
+    """What lethe-identityd does before it answers: opens the vault, and installs every relay's keys, synced, in a new folder."""
+
+    def __init__(self, program, tpm, folder, relays):
+        self.program, self.tpm, self.folder = program, tpm, folder
+        self.store, self.payloads, self.runtime = folder / "store", folder / "payloads", folder / "runtime"
+        for path in (folder, self.store, self.payloads):
+            path.mkdir()
+        run([program, "make", self.store, self.payloads, relays], {"LETHE_TCTI": tpm.tcti})
+
+    def prepare(self):
+        shutil.rmtree(self.runtime, ignore_errors=True)
+        self.runtime.mkdir()
+
+    def run(self, record=None):
+        tcti, environment = self.tpm.way(record and record / "lethe")
+        run([self.program, "run", self.store, self.runtime], {"LETHE_TCTI": tcti, **environment})
+
+    def payload(self):
+        return b"".join(path.read_bytes() for path in sorted(self.payloads.iterdir()))
+
+
+class SystemdCreds:
+    """`systemd-creds decrypt` for each of these contents, which are sealed to the same PCRs."""
+
+    def __init__(self, tpm, folder, contents):
+        self.tpm, self.folder = tpm, folder
+        self.folder.mkdir()
+        self.names = [f"relay{i}" for i in range(len(contents))]
+        for name, content in zip(self.names, contents):
+            (folder / name).write_bytes(content)
+            run(["systemd-creds", "encrypt", f"--tpm2-device={tpm.tcti}", "--with-key=tpm2", "--tpm2-pcrs=" + "+".join(map(str, PCRS)),
+                 f"--name={name}", folder / name, folder / f"{name}.cred"])
+
+    def prepare(self):
+        pass
+
+    def run(self, record=None):
+        for name in self.names:
+            tcti, environment = self.tpm.way(record and record / name)
+            run(["systemd-creds", "decrypt", f"--tpm2-device={tcti}", f"--name={name}", self.folder / f"{name}.cred", "-"], environment)
+
+
+def count(work):
+    """TPM commands and octets of one run."""
+    with tempfile.TemporaryDirectory(prefix="lethe-bench-") as name:
+        work.prepare()
+        work.run(Path(name))
+        return tuple(map(sum, zip(*map(traffic, Path(name).iterdir()))))
+
+
+def processor_ms():
+    """What the processes have taken that have ended, in the kernel too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1e3
+
+
+def processor_time(works, repeat):
+    """The median of each in milliseconds, taken in turn, so that what else the machine does falls on all of them."""
+    times = {work: [] for work in works}
+    for _ in range(repeat):
+        for work in works:
+            work.prepare()
+            begin = processor_ms()
+            work.run()
+            times[work].append(processor_ms() - begin)
+    return {work: statistics.median(taken) for work, taken in times.items()}
+
+
+def bench_restore(program, repeat):
+    with tempfile.TemporaryDirectory(prefix="lethe-bench-") as name, SoftwareTpm(Path(name)) as tpm:
+        folder = Path(name)
+        one, many = Lethe(program, tpm, folder / "one", 1), Lethe(program, tpm, folder / "many", RELAYS)
+        payload = one.payload()
+        rows = {
+            "Lethe, 1 relay": one,
+            "systemd-creds, 1 credential": SystemdCreds(tpm, folder / "credential", [payload]),
+            f"Lethe, {RELAYS} relays": many,
+            f"systemd-creds, {RELAYS} credentials": SystemdCreds(tpm, folder / "credentials", [payload] * RELAYS),
+            f"systemd-creds, 1 credential with all {RELAYS}": SystemdCreds(tpm, folder / "all", [many.payload()]),
+        }
+        counted = {work: count(work) for work in rows.values()}
+        times = processor_time(rows.values(), repeat)
+        cells = [("", "TPM commands", "TPM octets", "Processor time", "Beside Lethe")]
+        for what, work in rows.items():
+            lethe = work if isinstance(work, Lethe) else lethe  # the rows below it are compared with it
+            ratio = "" if work is lethe else (
+                f"{counted[work][0] / counted[lethe][0]:.1f} times the commands, {times[work] / times[lethe]:.1f} the processor time")
+            cells.append((what, *map(str, counted[work]), f"{times[work]:.1f} ms", ratio))
+        table(*cells)
+
+
+def sections(uki):
+    import pefile
+    image = pefile.PE(str(uki), fast_load=True)
+    return {section.Name.rstrip(b"\0").decode(): section.Misc_VirtualSize for section in image.sections}
+
+
+def bench_image():
+    def megabytes(octets):
+        return f"{octets / 1e6:.1f} MB"
+    cells = [("Profile", "UKI", "kernel", "initrd, with the root file system")]
+    for uki in sorted(Path(os.environ["LETHE_CACHE"], "image").glob("*/current/lethe.efi")):
+        part = sections(uki)
+        cells.append((uki.parts[-3], megabytes(uki.stat().st_size), megabytes(part[".linux"]), megabytes(part[".initrd"])))
+    if len(cells) == 1:
+        sys.exit("no image is built: tools/vm build --profile production")
+    table(*cells)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "restore":
+        bench_restore(sys.argv[2], int(sys.argv[3]))
+    else:
+        bench_image()
