@@ -14,7 +14,8 @@ PROGRAM_LIMIT = 60
 MEMORY_LIMIT_OCTETS = 160_000_000  # in use before tor starts, on a machine of 1 GB
 INTERPRETER = re.compile(r"(ba|da|a|k|z|fi|c|tc)?sh|busybox.*|toybox|perl.*|python.*|[gmn]?awk|lua.*|ruby.*|tclsh.*|php.*|node|guile.*|gdb|"
                          r"lib(perl|python|lua|ruby|guile|tcl|bash).*\.so.*")
-NOT_ADMITTED = {"login", "agetty", "sulogin", "su", "sudo", "sshd", "apt", "apt-get", "dpkg", "swapon", "mkswap", "systemd-coredump", "kexec"}
+NOT_ADMITTED = {"login", "agetty", "sulogin", "su", "sudo", "sshd", "apt", "apt-get", "dpkg", "swapon", "mkswap",
+                "systemd-coredump", "kexec"}
 
 
 def figures(uki):
@@ -41,11 +42,6 @@ def figures(uki):
             if start.startswith(b"#!") or (named and (executable or start == b"\x7fELF")):
                 forbidden.add(path)
     return {"programs": programs, "forbidden": forbidden}
-
-
-def programs(uki):
-    """The programs alone."""
-    return figures(uki)["programs"]
 
 
 def check(uki):

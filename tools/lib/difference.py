@@ -51,8 +51,9 @@ def initrd_differences(one, two):
 
 def archive_differences(one, two):
     members = [{entry.path: entry for entry in uki_tree.entries(archive)} for archive in (one, two)]
+    trees = [{path: (entry.mode, entry.numbers, entry.data) for path, entry in tree.items()} for tree in members]
     changes = 0
-    for path, kind in tree_differences(*({path: (entry.mode, entry.numbers, entry.data) for path, entry in tree.items()} for tree in members)):
+    for path, kind in tree_differences(*trees):
         changes += 1
         if path == uki_tree.ROOT and kind == "content":
             yield from root_differences(*(tree[path].data for tree in members))
@@ -113,11 +114,14 @@ def disk_differences(one, two):
             first = struct.unpack_from("<16s16sQQ", tables[number], 2 * 512)[2]
             target = Path(folder, str(number))
             target.mkdir()
-            subprocess.run(["mcopy", "-s", "-Q", "-i", f"{disk}@@{first * 512}", "::/", target], check=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+            subprocess.run(["mcopy", "-s", "-Q", "-i", f"{disk}@@{first * 512}", "::/", target],
+                           check=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
             trees.append({path: (0, 0, content) for path, content in esp_files(target)})
         if tables[0] != tables[1]:
             yield "disk: partition table"
-        yield from (f"ESP/{path}: {kind}" for path, kind in tree_differences(*trees) if not path.startswith("EFI/Linux/") or kind != "content")
+        for path, kind in tree_differences(*trees):
+            if not path.startswith("EFI/Linux/") or kind != "content":
+                yield f"ESP/{path}: {kind}"
 
 
 def esp_files(top):

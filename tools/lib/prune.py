@@ -1,7 +1,8 @@
 """Leaves in an image only the programs that a list names, and the libraries that they need: prune.py ROOT LIST
 
 LIST has one pattern a line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit outside
-/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when LIST names it (dlopen).
+/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when LIST
+names it (dlopen).
 What is not listed is gone, so a new package brings no program along. Set-user-id bits go, too.
 """
 
