@@ -14,9 +14,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const OctetView octets = input.rest();
     const auto keys = from_compact(octets, families);
     if (!fuzz::parsed(keys)) return 0;
-    const CompactKeys again = to_compact(*keys);
-    require(again.families.size() == families.size(), "no family is lost");
-    const auto twice = from_compact(again.keys.expose(), families);
-    require(twice && twice->fingerprints == keys->fingerprints, "the compact form of keys gives those keys");
+    // Where both forms of the RSA exponent are the same number, either flag says it: it is the keys that come back, not the octets.
+    const CompactKeys compact = to_compact(*keys);
+    std::map<std::string, OctetView> again;
+    for (const auto& [name, key] : compact.families) again.emplace(name, key.expose());
+    const auto back = from_compact(compact.keys.expose(), again);
+    require(back && back->files == keys->files && back->fingerprints == keys->fingerprints,
+            "a compact identity that is read can be written");
     return 0;
 }
