@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "../unit/borrowed_tpm.hpp"
 #include "../unit/temporary_folder.hpp"
 #include "fuzz.hpp"
 #include "identity_doubles.hpp"
@@ -92,7 +93,7 @@ private:
         const auto open_store = [&] {
             return Store::open(folder_.path()).transform([](Store&& store) { return OpenedStore{std::move(store), false}; });
         };
-        service_.emplace(open_store, [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<fuzz::BorrowedTpm>(tpm_)); }, place_);
+        service_.emplace(open_store, [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(tpm_)); }, place_);
         service_->restore();
     }
     void create(const std::string& name) {

@@ -50,24 +50,23 @@ KeySet clone(const KeySet& keys) {
     return {std::move(files), keys.fingerprints, keys.signing_key_expires, keys.has_master_secret, keys.family_ids};
 }
 
-Result<TpmReference> BorrowedTpm::storage_root() {
+Result<TpmReference> CutTpm::storage_root() {
     before_("the TPM's storage root");
     return tpm_.storage_root();
 }
 
-Result<void> BorrowedTpm::nv_define(std::uint32_t handle, std::uint16_t octets) {
+Result<void> CutTpm::nv_define(std::uint32_t handle, std::uint16_t octets) {
     before_(std::format("define NV {:#x}", handle));
     return tpm_.nv_define(handle, octets);
 }
 
-Result<void> BorrowedTpm::nv_undefine(std::uint32_t handle) {
+Result<void> CutTpm::nv_undefine(std::uint32_t handle) {
     before_(std::format("undefine NV {:#x}", handle));
     return tpm_.nv_undefine(handle);
 }
 
 // As Esys_NV_Write does it: from the end, as much as a command takes.
-Result<void> BorrowedTpm::nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) {
-    if (!before_write_) return tpm_.nv_write(handle, offset, octets);
+Result<void> CutTpm::nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) {
     const std::size_t most = TRY(tpm_.nv_limits()).write_octets;
     do {
         const std::size_t first = octets.empty() ? 0 : (octets.size() - 1) / most * most;

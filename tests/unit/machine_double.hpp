@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "borrowed_tpm.hpp"
 #include "enroll/enroll.hpp"
 #include "fake_pcrlock.hpp"
 #include "identityd/service.hpp"
@@ -28,38 +29,21 @@ public:
     CopiedTpm& operator=(const CopiedTpm& other);
 };
 
-/// A TPM that stays when the daemon closes it; with a place before each command that changes it, where power can go.
-class BorrowedTpm final : public Tpm {
+/// A borrowed TPM that power can leave: there is a place before each command that changes it.
+class CutTpm final : public BorrowedTpm {
 public:
     using BeforeWrite = std::function<void(std::uint32_t handle, std::uint16_t offset, OctetView octets)>;
 
-    explicit BorrowedTpm(Tpm& tpm) : tpm_(tpm) {}
-    BorrowedTpm(Tpm& tpm, Before before, BeforeWrite before_write)
-        : tpm_(tpm), before_(std::move(before)), before_write_(std::move(before_write)) {}
+    CutTpm(Tpm& tpm, Before before, BeforeWrite before_write)
+        : BorrowedTpm(tpm), before_(std::move(before)), before_write_(std::move(before_write)) {}
 
-    Result<PcrValues> read_pcrs(std::span<const unsigned> pcrs) override { return tpm_.read_pcrs(pcrs); }
     Result<TpmReference> storage_root() override;
-    Result<TpmReference> nv_index(std::uint32_t handle) override { return tpm_.nv_index(handle); }
-    Result<NvArea> nv_area(std::uint32_t handle) override { return tpm_.nv_area(handle); }
-    Result<NvLimits> nv_limits() override { return tpm_.nv_limits(); }
     Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override;
     Result<void> nv_undefine(std::uint32_t handle) override;
     Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override;
-    Result<Octets> nv_read(std::uint32_t handle) override { return tpm_.nv_read(handle); }
-    Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
-        return tpm_.nv_read(handle, offset, count);
-    }
-    Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
-        return tpm_.seal(root, secret, policy);
-    }
-    Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
-                          const PcrPolicy& policy) override {
-        return tpm_.unseal(root, index, object, policy);
-    }
 
 private:
-    Tpm& tpm_;
-    Before before_ = [](const std::string&) {};
+    Before before_;
     BeforeWrite before_write_;
 };
 

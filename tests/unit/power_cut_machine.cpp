@@ -10,7 +10,7 @@ void CutMachine::before(const std::string& what) {
 }
 
 std::unique_ptr<Tpm> CutMachine::tpm() {
-    return std::make_unique<BorrowedTpm>(
+    return std::make_unique<CutTpm>(
         state.tpm, [this](const std::string& what) { before(what); },
         [this](std::uint32_t handle, std::uint16_t offset, OctetView octets) {
             before(std::format("write NV {:#x} at {}", handle, offset));
