@@ -13,6 +13,9 @@ from xml.sax.saxutils import quoteattr
 import lanes
 
 
+ALL = {**lanes.LANES, **lanes.LONG_LANES}
+
+
 class Report:
     def __init__(self):
         self.cases = []
@@ -47,10 +50,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", metavar="JUNIT.xml")
     parser.add_argument("--keep", action="store_true", help="leave the machines for a look")
-    parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(lanes.LANES))
+    parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(ALL))
     options = parser.parse_args()
     report = Report()
-    waiting = [(name, lanes.LANES[name]) for name in options.lanes or lanes.LANES]
+    waiting = [(name, ALL[name]) for name in options.lanes or lanes.LANES]
 
     def work():
         while waiting:

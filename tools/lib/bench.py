@@ -194,8 +194,46 @@ def bench_image():
     table(*cells)
 
 
+def start_to_tor(machine):
+    """Milliseconds of the machine's clock from the start of its first PID 1, in the initrd, to tor's READY=1."""
+    shown = machine.ok("systemctl show -P InitRDTimestampMonotonic && systemctl show -P ActiveEnterTimestampMonotonic tor@a")
+    first, ready = map(int, shown.split())
+    assert 0 < first < ready, shown
+    return (ready - first) / 1000
+
+
+def bench_boot(repeat):
+    """Clean boots of two machines in turn, the one with Lethe being enrolled. The clock of both counts their instructions."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests/vm"))
+    from machine import TORRC, Machine
+    machines = {"with Lethe": Machine("bench-boot", "debug"), "without": Machine("bench-boot-bare", "bare")}
+    lethe, bare = machines.values()
+    try:
+        with tempfile.NamedTemporaryFile() as torrc:
+            torrc.write(TORRC)
+            torrc.flush()
+            lethe.up(f"--cred=lethe.torrc.a={torrc.name}")
+        lethe.down()
+        times = {name: [] for name in machines}
+        for _ in range(repeat):
+            for name, machine in machines.items():
+                machine.up("--count-instructions")
+                times[name].append(start_to_tor(machine))
+                machine.down()
+    finally:
+        for machine in machines.values():
+            machine.vm("rm", check=False)
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    spread = {name: (max(taken) - min(taken)) / median[name] * 100 for name, taken in times.items()}
+    table(("Image", "From PID 1 to tor", "Spread", "Beside the image without"),
+          *((name, f"{median[name]:.0f} ms", f"{spread[name]:.1f} %", f"{(median[name] / median['without'] - 1) * 100:+.1f} %") for name in machines))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "restore":
-        bench_restore(sys.argv[2], int(sys.argv[3]))
+    part, *arguments = sys.argv[1:]
+    if part == "restore":
+        bench_restore(arguments[0], int(arguments[1]))
+    elif part == "boot":
+        bench_boot(int(arguments[0]))
     else:
         bench_image()

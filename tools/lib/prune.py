@@ -1,7 +1,7 @@
-"""Leaves in an image only the programs that a list names, and the libraries that they need: prune.py ROOT LIST
+"""Leaves in an image only the programs that lists name, and the libraries that they need: prune.py ROOT LIST...
 
-LIST has one pattern a line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit outside
-/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when LIST
+A LIST has one pattern a line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit outside
+/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when a LIST
 names it (dlopen).
 What is not listed is gone, so a new package brings no program along. Set-user-id bits go, too.
 """
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 root = Path(sys.argv[1])
-lines = Path(sys.argv[2]).read_text().splitlines()
+lines = [line for file in sys.argv[2:] for line in Path(file).read_text().splitlines()]
 patterns = [pattern for line in lines if (pattern := line.partition("#")[0].strip())]
 LIBRARIES = ["usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd", "usr/lib/systemd"]
 

@@ -31,6 +31,8 @@ from pathlib import Path
 CACHE = Path(os.environ["LETHE_CACHE"])
 OVMF = Path("/usr/share/OVMF")
 MEMORY_MB = 1024
+# The disk's device and the network card's.
+HARDWARE = {"virtio": ("virtio-blk-pci", None), "nvme": ("nvme,serial=lethe", "e1000e"), "ahci": ("ide-hd,bus=ide.0", "igb")}
 OWNER = "6c657468-6500-4000-8000-000000000003"  # of the Secure Boot keys
 
 USAGE = """\
@@ -42,6 +44,7 @@ tools/vm reboot NAME                          clean power-off, then a start
 tools/vm down NAME                            clean power-off (the ACPI power button)
 tools/vm cut NAME                             power cut: QEMU and swtpm die at once
 tools/vm memory NAME                          its physical memory as it is, into memory.raw in the machine's folder
+tools/vm in-use NAME REGEX                    octets of memory in use, the last before a line of its console: waits for it
 tools/vm esp NAME ls [PATH] | get PATH | put PATH | rm PATH
                                               files on its ESP while it is off; get writes to stdout, put reads stdin
 tools/vm log NAME                             the serial console of the last start
@@ -109,6 +112,13 @@ def kvm_works():
     return answer == "yes"
 
 
+def accelerator(count_instructions):
+    # 4 ns an instruction, whatever the host does meanwhile; and no waiting: an idle machine's clock jumps to its next timer.
+    if count_instructions:
+        return ["-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"]
+    return ["-accel", "kvm"] if kvm_works() else ["-accel", "tcg,thread=multi"]
+
+
 # A machine ---------------------------------------------------------------------------------------------------------------------------
 
 class Machine:
@@ -147,6 +157,7 @@ class Machine:
         """Makes what is missing, and changes what the options say."""
         profile = options.profile or self.settings.get("profile", "debug")
         secure_boot = options.secure_boot or self.settings.get("secure_boot", "off")
+        hardware = options.hardware or self.settings.get("hardware", "virtio")
         network = bool(options.network_from) or (self.settings.get("network", False) and not options.disk_from)
         if options.network_from:
             Path("network").mkdir(exist_ok=True)
@@ -170,7 +181,7 @@ class Machine:
                                   stdout=subprocess.DEVNULL)
             if made.returncode != 0:
                 raise Failure(f"swtpm_setup failed; see {self.folder}/swtpm.log")
-        self.settings = {"profile": profile, "secure_boot": secure_boot, "network": network}
+        self.settings = {"profile": profile, "secure_boot": secure_boot, "network": network, "hardware": hardware}
         Path("vm.json").write_text(json.dumps(self.settings))
         for credential in options.cred:
             name, _, file = credential.partition("=")
@@ -187,7 +198,7 @@ class Machine:
         subprocess.run(["virt-fw-vars", "--loglevel", "error", "-i", OVMF / "OVMF_VARS_4M.fd", "-o", "OVMF_VARS.fd",
                         "--set-pk", OWNER, keys / "PK.pem", "--add-kek", OWNER, keys / "KEK.pem", "--add-db", OWNER, keys / "db.pem", "--secure-boot"], check=True)
 
-    def start(self, smbios=()):
+    def start(self, smbios=(), count_instructions=False):
         for path in Path(".").glob("*.sock"):
             path.unlink()
         console = Path("console.log")
@@ -204,7 +215,7 @@ class Machine:
         arguments = [
             "qemu-system-x86_64", "-name", f"lethe-{self.name}", "-nodefaults", "-display", "none", "-smp", "2", "-m", str(MEMORY_MB),
             "-machine", "q35,smm=on" if secure else "q35,smm=off",
-            *(["-accel", "kvm"] if kvm_works() else ["-accel", "tcg,thread=multi"]), "-cpu", "max",
+            *accelerator(count_instructions), "-cpu", "max",
             *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []),
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", "if=pflash,format=raw,unit=1,file=OVMF_VARS.fd",
@@ -212,6 +223,7 @@ class Machine:
             "-chardev", "socket,id=tpm,path=swtpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
             "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
             *chardev("serial", "logfile=console.log,logappend=on"), "-serial", "chardev:serial",
+            "-device", "virtio-balloon-pci,id=balloon",
             "-device", "virtio-serial-pci",
             *chardev("hvc"), "-device", "virtconsole,chardev=hvc",
             *chardev("agent"), "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
@@ -223,12 +235,20 @@ class Machine:
         Path("run.json").write_text(json.dumps(run))
 
     def boot_device(self):
-        """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server."""
+        """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server.
+
+        As in a machine of metal: a disk and a card that reaches nothing, what the card sends being kept in network.pcap.
+        """
         if self.settings["network"]:
             return ["-netdev", "user,id=net,restrict=on,tftp=network,bootfile=lethe.efi",
                     "-device", "virtio-net-pci,netdev=net,bootindex=0,romfile="]
+        disk, card = HARDWARE[self.settings["hardware"]]
         # cache=none: the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
-        return ["-nic", "none", "-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        devices = ["-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", f"{disk},drive=disk,bootindex=0"]
+        if card is None:
+            return ["-nic", "none", *devices]
+        return [*devices, "-netdev", "user,id=net,restrict=on", "-device", f"{card},netdev=net,romfile=",
+                "-object", "filter-dump,id=sent,netdev=net,file=network.pcap"]
 
     def wait_until_up(self, limit):
         begin = time.monotonic()
@@ -428,7 +448,7 @@ def up(options):
     machine.must_be_off()
     machine.cut()  # a TPM left over
     machine.prepare(options)
-    machine.start(options.smbios)
+    machine.start(options.smbios, options.count_instructions)
     if not options.no_wait:
         machine.wait_until_up(options.limit)
 
@@ -506,6 +526,29 @@ def memory(options):
         raise Failure(f"{machine.name}: {answer['error']['desc']}")
 
 
+def in_use(options):
+    """Prints total less available memory in octets, as its kernel counts them each second: the last figure before a line on its console."""
+    machine = Machine(options.name)
+    machine.must_run()
+    device, before = "/machine/peripheral/balloon", re.compile(options.regex)
+    last = [None]
+
+    def line_came():
+        if before.search(machine.console_text()):
+            return True
+        answer = Qmp().ask("qom-get", path=device, property="guest-stats")["return"]
+        if answer["last-update"]:
+            last[0] = answer["stats"]
+        return False
+
+    Qmp().ask("qom-set", path=device, property="guest-stats-polling-interval", value=1)
+    machine.wait_running(f"a console line with {options.regex}", options.limit, line_came)
+    Qmp().ask("qom-set", path=device, property="guest-stats-polling-interval", value=0)
+    if last[0] is None:
+        raise Failure(f"{machine.name} told no figures of its memory before that line")
+    print(last[0]["stat-total-memory"] - last[0]["stat-available-memory"])
+
+
 def esp(options):
     machine = Machine(options.name)
     machine.must_be_off()
@@ -569,8 +612,10 @@ def main():
     sub.add_argument("--network-from", metavar="FILE", help="no disk: boot a copy of this UKI over the network")
     sub.add_argument("--profile", help="which image: debug (default) or production")
     sub.add_argument("--secure-boot", choices=["on", "off"], help="default: as before, off for a new machine")
+    sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
+    sub.add_argument("--count-instructions", action="store_true", help="emulated, with a clock that counts instructions, for this start only")
     sub.add_argument("--new-tpm", action="store_true", help="replace the TPM by an empty one")
     sub.add_argument("--no-wait", action="store_true", help="do not wait until it is up")
     sub = verb("exec", execute, 600)
@@ -580,6 +625,8 @@ def main():
     verb("down", down, 120)
     verb("cut", cut)
     verb("memory", memory)
+    sub = verb("in-use", in_use, 300)
+    sub.add_argument("regex", metavar="REGEX")
     sub = verb("esp", esp)
     sub.add_argument("verb", choices=["ls", "get", "put", "rm"])
     sub.add_argument("path", nargs="?", default="/", metavar="PATH")
