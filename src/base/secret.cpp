@@ -7,26 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <utility>
+
+#include "base/secret_pool.hpp"
 
 namespace lethe {
 
-namespace {
-
-void initialise_sodium() {
-    static const int status = sodium_init();  // libsodium's memory functions need it first
-    if (status < 0) std::abort();
-}
-
-}  // namespace
-
-Secret::Secret(std::size_t size) : size_(size) {
-    initialise_sodium();
-    data_.reset(static_cast<std::uint8_t*>(sodium_malloc(size)));
-    if (!data_) std::abort();
-    std::ranges::fill(expose_mutable(), 0);
-}
+Secret::Secret(std::size_t size) : data_(take_locked_memory(size), {size}) {}
 
 Secret Secret::copy_of(OctetView octets) {
     Secret secret(octets.size());
@@ -40,18 +26,20 @@ Secret Secret::random(std::size_t size) {
     return secret;
 }
 
-void Secret::Wipe::operator()(std::uint8_t* data) const { sodium_free(data); }
+void Secret::Wipe::operator()(std::uint8_t* data) const { give_locked_memory_back(data, size); }
 
 bool operator==(const Secret& left, const Secret& right) {
     return left.size() == right.size() && sodium_memcmp(left.data_.get(), right.data_.get(), left.size()) == 0;
 }
 
 Result<void> lock_down_process() {
-    initialise_sodium();
+    if (sodium_init() < 0) return fail(ErrorKind::io, "cannot start libsodium");
     const rlimit no_core{0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno(errno, "cannot switch core dumps off");
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno(errno, "cannot make the process undumpable");
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return fail_errno(errno, "cannot lock memory (raise LimitMEMLOCK= of the unit)");
+    // Each page as it is first touched, which is before anything can be in it: to read in all of each library takes time and memory.
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+        return fail_errno(errno, "cannot lock memory (raise LimitMEMLOCK= of the unit)");
     return {};
 }
 

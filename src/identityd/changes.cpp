@@ -181,7 +181,8 @@ Result<void> IdentityService::verify(const std::string& name) const {
     const auto relay = relays_.find(name);
     if (relay == relays_.end()) return fail(ErrorKind::not_found, "there is no relay {}", name);
     if (!open_) return fail(ErrorKind::wrong_state, "the vault is not open: {}", relay->second.reason);
-    const auto identity = TRY(open_->keyring->read(name));
+    auto identity = TRY(open_->keyring->read(name));
+    TRY(parse_key_files(std::move(identity.keys.files), Scrutiny::whole));
     if (relay->second.state != RelayState::installed)
         return fail(ErrorKind::wrong_state, "the identity is whole, but not installed: {}", relay->second.reason);
     const auto installed = TRY(place_.installed(name));

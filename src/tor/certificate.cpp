@@ -28,7 +28,7 @@ Result<Ed25519PublicKey> take_key(OctetReader& reader) {
 
 }  // namespace
 
-Result<SigningCertificate> parse_signing_certificate(OctetView octets) {
+Result<SigningCertificate> read_signing_certificate(OctetView octets) {
     OctetReader reader(octets);
     SigningCertificate certificate{};
     TRY(expect(reader, certificate_version, 1, "certificate version"));
@@ -41,9 +41,14 @@ Result<SigningCertificate> parse_signing_certificate(OctetView octets) {
     TRY(expect(reader, extension_signed_with, 1, "extension's type"));
     TRY(expect(reader, 0, 1, "extension's flags"));
     certificate.master_key = TRY(take_key(reader));
-    const OctetView signature = TRY(reader.take(ed25519_signature_octets));
+    TRY(reader.take(ed25519_signature_octets));
     TRY(reader.end());
+    return certificate;
+}
 
+Result<SigningCertificate> parse_signing_certificate(OctetView octets) {
+    const SigningCertificate certificate = TRY(read_signing_certificate(octets));
+    const OctetView signature = octets.last(ed25519_signature_octets);
     const OctetView signed_part = octets.first(octets.size() - ed25519_signature_octets);
     if (crypto_sign_verify_detached(signature.data(), signed_part.data(), signed_part.size(), certificate.master_key.data()) != 0)
         return fail(ErrorKind::corrupt, "the signature does not verify with the master key inside");

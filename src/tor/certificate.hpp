@@ -19,6 +19,9 @@ struct SigningCertificate {
 inline constexpr std::size_t signing_certificate_octets = 140;
 inline constexpr std::size_t ed25519_signature_octets = 64;
 
+/// Parses an ed25519 signing certificate without verifying its signature. @error corrupt  as parse_signing_certificate
+Result<SigningCertificate> read_signing_certificate(OctetView octets);
+
 /// Parses an ed25519 signing certificate (type 4) and verifies its signature with the master key that it carries. Asks no clock: whether it
 /// has expired is for the caller to judge.
 /// @error corrupt  another version, type or key type, extensions other than the master key alone, a signature that does not verify.

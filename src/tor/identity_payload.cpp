@@ -39,7 +39,7 @@ Result<KeySet> decode_payload(OctetView payload) {
     Fingerprints manifest;
     std::ranges::copy(TRY(reader.take(manifest.rsa.size())), manifest.rsa.begin());
     std::ranges::copy(TRY(reader.take(manifest.ed25519.size())), manifest.ed25519.begin());
-    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader)), Scrutiny::sealed));
+    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader)), Scrutiny::authentic));
     if (keys.fingerprints != manifest)
         return fail(ErrorKind::corrupt, "the keys are those of {} {}, the manifest says {} {}", keys.fingerprints.rsa_hex(),
                     keys.fingerprints.ed25519_base64(), manifest.rsa_hex(), manifest.ed25519_base64());

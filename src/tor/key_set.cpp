@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t curve25519_pair_octets = 64;
 
-Result<void> check_onion_pair(OctetView file) {
+Result<void> check_onion_pair(OctetView file, Scrutiny scrutiny) {
     const OctetView pair = TRY(tagged_payload(file, "c25519v1: onion", curve25519_pair_octets));
+    if (scrutiny == Scrutiny::authentic) return {};
     std::array<std::uint8_t, crypto_scalarmult_BYTES> derived;
     if (!is_clamped(pair) || crypto_scalarmult_base(derived.data(), pair.data()) != 0 || !std::ranges::equal(derived, pair.subspan(32)))
         return fail(ErrorKind::corrupt, "its public half does not belong to its secret half");
@@ -50,7 +51,7 @@ Result<void> check_names(const KeyFiles& files) {
 
 Result<void> check_onion_keys(const KeyFiles& files, Scrutiny scrutiny) {
     for (const std::string& name : {key_file::onion_ntor, key_file::onion_ntor_old})
-        if (files.contains(name)) TRY(parse_file(files, name, check_onion_pair));
+        if (files.contains(name)) TRY(parse_file(files, name, [&](OctetView file) { return check_onion_pair(file, scrutiny); }));
     for (const std::string& name : {key_file::onion, key_file::onion_old})
         if (files.contains(name)) TRY(parse_file(files, name, [&](OctetView file) { return check_rsa_key(file, scrutiny); }));
     return {};
@@ -64,23 +65,34 @@ Result<Ed25519PublicKey> parse_master_public(OctetView file) {
 
 // What the ed25519 files of one relay say.
 struct Ed25519Keys {
-    std::optional<Ed25519PublicKey> master_public, master_secret, signing_secret;  // each file's public key
+    // Each file's public key; of a secret one only where it is derived.
+    std::optional<Ed25519PublicKey> master_public, master_secret, signing_secret;
     std::optional<SigningCertificate> certificate;
 };
 
-Result<Ed25519Keys> parse_ed25519_files(const KeyFiles& files) {
+// The public half of a secret, when it is asked for.
+Result<std::optional<Ed25519PublicKey>> parse_secret(OctetView file, std::string_view tag, bool derive) {
+    if (derive) return TRY(parse_ed25519_secret(file, tag));
+    TRY(ed25519_secret_payload(file, tag));
+    return std::nullopt;
+}
+
+Result<Ed25519Keys> parse_ed25519_files(const KeyFiles& files, Scrutiny scrutiny) {
+    const bool derive = scrutiny != Scrutiny::authentic;
     Ed25519Keys keys;
     if (files.contains(key_file::master_public)) keys.master_public = TRY(parse_file(files, key_file::master_public, parse_master_public));
+    if (files.contains(key_file::signing_certificate))
+        keys.certificate = TRY(parse_file(files, key_file::signing_certificate, [&](OctetView file) -> Result<SigningCertificate> {
+            const OctetView octets = TRY(tagged_payload(file, "ed25519v1-cert: type4", signing_certificate_octets));
+            return derive ? parse_signing_certificate(octets) : read_signing_certificate(octets);
+        }));
+    const bool known = keys.master_public || keys.certificate;
     if (files.contains(key_file::master_secret))
         keys.master_secret =
-            TRY(parse_file(files, key_file::master_secret, [](OctetView file) { return parse_ed25519_secret(file, "type0"); }));
-    if (files.contains(key_file::signing_certificate))
-        keys.certificate = TRY(parse_file(files, key_file::signing_certificate, [](OctetView file) -> Result<SigningCertificate> {
-            return parse_signing_certificate(TRY(tagged_payload(file, "ed25519v1-cert: type4", signing_certificate_octets)));
-        }));
+            TRY(parse_file(files, key_file::master_secret, [&](OctetView file) { return parse_secret(file, "type0", derive || !known); }));
     if (files.contains(key_file::signing_secret))
         keys.signing_secret =
-            TRY(parse_file(files, key_file::signing_secret, [](OctetView file) { return parse_ed25519_secret(file, "type4"); }));
+            TRY(parse_file(files, key_file::signing_secret, [&](OctetView file) { return parse_secret(file, "type4", derive); }));
     return keys;
 }
 
@@ -111,9 +123,9 @@ std::string Fingerprints::ed25519_base64() const { return to_base64_unpadded(ed2
 Result<KeySet> parse_key_files(KeyFiles files, Scrutiny scrutiny) {
     TRY(check_names(files));
     KeySet keys;
-    const Ed25519Keys ed25519 = TRY(parse_ed25519_files(files));
+    const Ed25519Keys ed25519 = TRY(parse_ed25519_files(files, scrutiny));
     keys.fingerprints.ed25519 = TRY(check_ed25519_keys(ed25519));
-    keys.has_master_secret = ed25519.master_secret.has_value();
+    keys.has_master_secret = files.contains(key_file::master_secret);
     if (ed25519.certificate) keys.signing_key_expires = ed25519.certificate->expires;
     TRY(check_onion_keys(files, scrutiny));
     keys.family_ids = TRY(check_family_keys(files));

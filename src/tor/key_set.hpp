@@ -62,7 +62,7 @@ Result<KeyFiles> read_key_directory(int directory);
 
 /// The payload of an `identity` object: the manifest (both fingerprints) and the files. Layout in docs/formats.md.
 Secret encode_identity(const KeySet& keys);
-/// Checks that the files have the fingerprints of the manifest. The payload comes out of an authenticated object: Scrutiny::sealed.
+/// Checks that the files have the fingerprints of the manifest. The payload comes out of an authenticated object: Scrutiny::authentic.
 /// @error corrupt
 Result<KeySet> decode_identity(const Secret& payload);
 

@@ -5,15 +5,20 @@
 #include <chrono>
 #include <thread>
 
+#include "tpm/esys_crypto.hpp"
 #include "tpm/esys_errors.hpp"
 
 namespace lethe {
 
 Result<EsysContext> EsysContext::open(TSS2_TCTI_CONTEXT* tcti) {
     ESYS_CONTEXT* context = nullptr;
-    const TSS2_RC rc = Esys_Initialize(&context, tcti, nullptr);
+    TSS2_RC rc = Esys_Initialize(&context, tcti, nullptr);
     if (rc != TSS2_RC_SUCCESS) return std::unexpected(esys_error(rc, "cannot start to talk to the TPM"));
-    return EsysContext(context);
+    EsysContext opened(context);
+    auto cryptography = esys_cryptography();
+    rc = Esys_SetCryptoCallbacks(context, &cryptography);
+    if (rc != TSS2_RC_SUCCESS) return std::unexpected(esys_error(rc, "cannot start to talk to the TPM"));
+    return opened;
 }
 
 Result<EsysContext> EsysContext::another() const {

@@ -1,8 +1,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <fstream>
+#include <set>
 
 #include "base/file.hpp"
 #include "base/process.hpp"
@@ -83,6 +87,57 @@ TEST(SecretMemory, IsLockedAndLeftOutOfCoreDumps) {
         }
     }
     EXPECT_TRUE(seen);
+}
+
+TEST(SecretMemory, IsEmptyOnceMovedFrom) {
+    Secret first = Secret::random(64);
+    const Secret second = std::move(first);
+    EXPECT_EQ(second.size(), 64u);
+    EXPECT_TRUE(first.empty());  // NOLINT(bugprone-use-after-move)
+    EXPECT_TRUE(first.expose().empty());
+}
+
+// Whether there is memory at this address, without touching it.
+bool is_readable(const std::uint8_t* address) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+    const bool readable = write(ends[1], address, 1) == 1;
+    close(ends[0]);
+    close(ends[1]);
+    return readable;
+}
+
+TEST(SecretMemory, EndsWhereAGuardPageBegins) {
+    for (const std::size_t size : {1, 32, 4063, 4064, 4065, 10000}) {
+        const Secret secret(size);
+        EXPECT_TRUE(is_readable(secret.expose().data() + size - 1)) << size;
+        EXPECT_FALSE(is_readable(secret.expose().data() + size)) << size;
+        EXPECT_FALSE(is_readable(secret.expose().data() - 4096)) << size;
+    }
+}
+
+TEST(SecretMemory, IsWipedBeforeItIsUsedAgain) {
+    std::set<const std::uint8_t*> ends;
+    std::size_t again = 0;
+    for (int round = 0; round < 3; ++round) {
+        std::vector<Secret> secrets;
+        for (std::size_t size = 1; size <= 100; ++size) {
+            secrets.emplace_back(size);
+            const OctetView octets = secrets.back().expose();
+            EXPECT_TRUE(std::ranges::all_of(octets, [](auto octet) { return octet == 0; }));
+            again += ends.insert(octets.data() + size).second ? 0 : 1;
+            std::ranges::fill(secrets.back().expose_mutable(), 0xff);
+        }
+    }
+    EXPECT_GE(again, 32u);
+}
+
+TEST(SecretMemoryDeathTest, AWriteBeforeItsBeginningEndsTheProcess) {
+    const auto write_before = [] {
+        Secret secret(32);
+        secret.expose_mutable().data()[-1] = 1;
+    };
+    EXPECT_DEATH(write_before(), "");
 }
 
 TEST(File, ReadsARegularFile) {

@@ -49,6 +49,32 @@ TEST(IdentityPayload, KeysThatAreNotTheManifestsAreCorrupt) {
     EXPECT_TRUE(is_error(decode_identity(encode_identity(whole_other_relay)), ErrorKind::corrupt, "the manifest says"));
 }
 
+// What is sealed was looked at as a whole before, and is authenticated: the arithmetic is left to the look right before tor starts.
+TEST(IdentityPayload, KeysThatDoNotBelongTogetherAreFoundWhereTheyAreInstalledAndNotHere) {
+    for (const std::string& name :
+         {key_file::master_secret, key_file::signing_secret, key_file::signing_certificate, key_file::onion_ntor}) {
+        KeySet keys{copy_of(alice().files), alice().fingerprints};
+        auto octets = Secret::copy_of(alice().files.at(name).expose());
+        octets.expose_mutable().back() ^= 1;  // the nonce prefix of a secret key, which is arbitrary
+        if (name == key_file::master_secret || name == key_file::signing_secret) octets = Secret::copy_of(bob().files.at(name).expose());
+        replace(keys.files, name, octets.expose());
+        auto decoded = decode_identity(encode_identity(keys));
+        ASSERT_TRUE(is_success(decoded)) << name;
+        const auto certificate = name == key_file::signing_secret ? key_file::signing_certificate : name;
+        EXPECT_TRUE(is_error(parse_key_files(copy_of(decoded->files), Scrutiny::sealed), ErrorKind::corrupt, certificate));
+        EXPECT_TRUE(is_error(parse_key_files(std::move(decoded->files), Scrutiny::whole), ErrorKind::corrupt, certificate));
+    }
+}
+
+TEST(IdentityPayload, WithoutAPublicFileTheFingerprintIsThatOfTheSecret) {
+    KeySet keys{copy_of(alice().files), alice().fingerprints};
+    for (const std::string& name : {key_file::master_public, key_file::signing_certificate, key_file::signing_secret})
+        keys.files.erase(name);
+    EXPECT_TRUE(is_success(decode_identity(encode_identity(keys))));
+    replace(keys.files, key_file::master_secret, bob().files.at(key_file::master_secret).expose());
+    EXPECT_TRUE(is_error(decode_identity(encode_identity(keys)), ErrorKind::corrupt, "the manifest says"));
+}
+
 TEST(IdentityPayload, AMissingOrForeignFileIsCorrupt) {
     KeySet keys{copy_of(alice().files), alice().fingerprints};
     keys.files.erase(key_file::rsa_identity);
