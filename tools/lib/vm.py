@@ -143,6 +143,10 @@ class Machine:
     def running(self):
         return alive(self.run().get("qemu"))
 
+    def is_open(self):
+        """Whether there is a shell in it, and an agent."""
+        return self.settings["profile"] in ("debug", "bare")
+
     def must_run(self):
         if not self.running():
             raise Failure(f"{self.name} is off; tools/vm up {self.name} starts it")
@@ -252,7 +256,7 @@ class Machine:
 
     def wait_until_up(self, limit):
         begin = time.monotonic()
-        if self.settings["profile"] == "debug":
+        if self.is_open():
             self.wait_running("the guest's agent", limit, self.agent_answers)
             state = self.wait_running("the end of the boot", limit, self.boot_state)
         else:
@@ -456,8 +460,8 @@ def up(options):
 def execute(options):
     machine = Machine(options.name)
     machine.must_run()
-    if machine.settings["profile"] != "debug":
-        raise Failure("only the debug profile has a channel for commands", 125)
+    if not machine.is_open():
+        raise Failure("only the profiles debug and bare have a channel for commands", 125)
     if not options.command:
         raise Failure("no command; see tools/vm --help", 2)
     try:
@@ -474,7 +478,7 @@ def console(options):
     machine = Machine(options.name)
     machine.must_run()
     link = socket.socket(socket.AF_UNIX)
-    link.connect("hvc.sock" if machine.settings["profile"] == "debug" else "serial.sock")
+    link.connect("hvc.sock" if machine.is_open() else "serial.sock")
     note("connected; Ctrl-] leaves")
     terminal = sys.stdin.fileno() if sys.stdin.isatty() else None
     saved = termios.tcgetattr(terminal) if terminal is not None else None
