@@ -26,13 +26,12 @@ Result<std::unique_ptr<sd_event, Unref>> event_loop() {
     return owner;
 }
 
-Result<void> serve_on_bus(const std::string& bus_name,
-                          const std::function<Result<std::unique_ptr<BusObjects>>(sdbus::IConnection&)>& publish) {
+Result<void> serve_on_bus(const std::string& bus_name, const Publish& publish) {
     std::signal(SIGPIPE, SIG_IGN);
     const auto loop = TRY(event_loop());
     const auto connection = sdbus::createSystemBusConnection();
     connection->attachSdEventLoop(loop.get());
-    const auto objects = TRY(publish(*connection));
+    const auto objects = TRY(publish(*connection, loop.get()));
     connection->requestName(sdbus::ServiceName{bus_name});
     sd_notify(0, "READY=1");
     const int r = sd_event_loop(loop.get());
@@ -43,7 +42,7 @@ Result<void> serve_on_bus(const std::string& bus_name,
 
 }  // namespace
 
-Result<void> serve(const std::string& bus_name, const std::function<Result<std::unique_ptr<BusObjects>>(sdbus::IConnection&)>& publish) {
+Result<void> serve(const std::string& bus_name, const Publish& publish) {
     try {
         return serve_on_bus(bus_name, publish);
     } catch (const sdbus::Error& error) {

@@ -1,39 +1,15 @@
 #include "identityd/key_place.hpp"
 
-#include <pwd.h>
 #include <sys/stat.h>
 
 #include "base/file.hpp"
+#include "relay/handover.hpp"
 #include "tor/key_folder.hpp"
 
 namespace lethe {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Owner {
-    uid_t user;
-    gid_t group;
-};
-
-Result<Owner> find_owner(const std::string& name) {
-    errno = 0;
-    const passwd* entry = ::getpwnam(name.c_str());
-    if (!entry) {
-        if (errno != 0 && errno != ENOENT && errno != ESRCH) return fail_errno(errno, "user " + name);
-        return fail(ErrorKind::not_found,
-                    "there is no user {}; start lethe-relay-user@{}.service or make it, then `lethectl identity reload`", name,
-                    name.substr(name.find('-') + 1));
-    }
-    return Owner{entry->pw_uid, entry->pw_gid};
-}
-
-// Not below a folder of another user: only this daemon can put a symlink into these.
-Result<void> make_folder(const fs::path& path, mode_t mode) {
-    if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return fail_errno(errno, path.native());
-    if (::chmod(path.c_str(), mode) < 0) return fail_errno(errno, path.native());
-    return {};
-}
 
 bool is_folder_of(const fs::path& path, uid_t user) {
     struct stat status{};

@@ -28,7 +28,7 @@ int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
     IdentityService service(open_machine_store, open_tpm, place);
-    return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection) -> Result<std::unique_ptr<BusObjects>> {
+    return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);
     }));

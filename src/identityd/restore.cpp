@@ -1,7 +1,7 @@
 #include <ranges>
 
 #include "identityd/service.hpp"
-#include "pcrlock/policy_file.hpp"
+#include "pcrlock/open_vault.hpp"
 
 namespace lethe {
 namespace {
@@ -26,10 +26,8 @@ Result<IdentityService::Open> IdentityService::open() {
         vault_.state = VaultState::not_enrolled;
         return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
     }
-    const auto files = TRY(read_policy_files(*store));
-    const auto policies = files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>();
     const auto tpm = TRY(open_tpm_());
-    const auto key = TRY(open_vault(*tpm, *store, policies));
+    const auto key = TRY(open_vault_of(*store, *tpm));
     auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
     Open vault{std::move(store), std::move(keyring)};
     auto recovery_key = vault.keyring->recovery_key();

@@ -85,12 +85,12 @@ Result<void> give_to(int directory, const std::string& name, uid_t owner, gid_t 
 }
 
 // The files change hands first and the directory last: once the directory is another user's, it cannot be entered.
-Result<void> fill_folder(const KeySet& keys, int parent, const std::string& name, uid_t owner, gid_t group) {
+Result<void> fill_folder(const KeyFiles& files, int parent, const std::string& name, uid_t owner, gid_t group) {
     if (mkdirat(parent, name.c_str(), 0700) != 0) return fail_errno(errno, name);
     const Fd directory = TRY(open_file(parent, name, O_RDONLY | O_DIRECTORY));
     // Modes are set once more: the umask may have taken bits away, and a set-group-id parent may have added one.
     if (fchmod(directory.get(), 0700) != 0) return fail_errno(errno, name);
-    for (const auto& [file, octets] : keys.files) {
+    for (const auto& [file, octets] : files) {
         TRY(write_new_file(directory.get(), file, octets.expose(), 0600));
         if (fchmodat(directory.get(), file.c_str(), 0600, 0) != 0) return fail_errno(errno, file);
         TRY(give_to(directory.get(), file, owner, group));
@@ -110,10 +110,14 @@ Result<KeySet> create_keys(const std::filesystem::path& tor, const std::filesyst
 }
 
 Result<void> install_keys(const KeySet& keys, const std::filesystem::path& folder, uid_t owner, gid_t group) {
+    return install_files(keys.files, folder, owner, group);
+}
+
+Result<void> install_files(const KeyFiles& files, const std::filesystem::path& folder, uid_t owner, gid_t group) {
     const Fd parent = TRY(open_directory(folder.parent_path()));
     const std::string unfinished = unfinished_name(folder);
     TRY(wipe_tree(parent.get(), unfinished));  // left by a process that died
-    auto installed = fill_folder(keys, parent.get(), unfinished, owner, group);
+    auto installed = fill_folder(files, parent.get(), unfinished, owner, group);
     if (installed) installed = wipe_tree(parent.get(), folder.filename());
     if (installed && renameat(parent.get(), unfinished.c_str(), parent.get(), folder.filename().c_str()) != 0)
         installed = fail_errno(errno, "rename");

@@ -25,6 +25,9 @@ Result<KeySet> create_keys(const std::filesystem::path& tor, const std::filesyst
 /// @error io
 Result<void> install_keys(const KeySet& keys, const std::filesystem::path& folder, uid_t owner, gid_t group);
 
+/// The same for other files of a relay's, whatever is in them.
+Result<void> install_files(const KeyFiles& files, const std::filesystem::path& folder, uid_t owner, gid_t group);
+
 /// Overwrites and removes an installed folder; nothing to do when there is none. @error io
 Result<void> remove_keys(const std::filesystem::path& folder);
 

@@ -9,13 +9,6 @@ namespace {
 constexpr std::size_t family_name_limit = 32;
 constexpr std::string_view unfinished_suffix = ".tmp";
 
-// A name comes from a directory that others may have filled: it reaches messages only with its odd octets replaced.
-std::string printable(std::string_view name) {
-    std::string text(name.substr(0, 64));
-    std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-    return text;
-}
-
 bool is_family_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
 
 bool is_family_file(std::string_view name, std::string_view suffix) {
@@ -23,6 +16,12 @@ bool is_family_file(std::string_view name, std::string_view suffix) {
 }
 
 }  // namespace
+
+std::string printable_name(std::string_view name) {
+    std::string text(name.substr(0, 64));
+    std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text;
+}
 
 bool is_family_name(std::string_view name) {
     return !name.empty() && name.size() <= family_name_limit && std::ranges::all_of(name, is_family_letter);
@@ -50,12 +49,13 @@ Result<void> check_key_file_name(std::string_view name) {
             "and {} in its place",
             name, key_file::signing_secret, key_file::signing_certificate);
     if (name.ends_with("_encrypted"))
-        return fail(ErrorKind::invalid_argument, "{} is encrypted, and Lethe has no passphrase: give the key without one", printable(name));
+        return fail(ErrorKind::invalid_argument, "{} is encrypted, and Lethe has no passphrase: give the key without one",
+                    printable_name(name));
     if (name.ends_with(family_secret_suffix) || name.ends_with(family_public_suffix))
         return fail(ErrorKind::invalid_argument,
                     "{}: the name of a family key has 1 to {} of A-Z, a-z, 0-9, '_' and '-': rename the file, and the one beside it",
-                    printable(name), family_name_limit);
-    return fail(ErrorKind::invalid_argument, "\"{}\" is not a file of a relay's key directory: leave it out", printable(name));
+                    printable_name(name), family_name_limit);
+    return fail(ErrorKind::invalid_argument, "\"{}\" is not a file of a relay's key directory: leave it out", printable_name(name));
 }
 
 }  // namespace lethe

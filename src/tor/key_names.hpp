@@ -49,6 +49,9 @@ bool is_public_key_file(std::string_view name);
 /// `.tmp` beside a key file's name: tor leaves one when it dies in the middle of a write.
 bool is_unfinished_key_file(std::string_view name);
 
+/// For a message: a name comes from a directory that others may have filled, so its odd octets are replaced and it is cut to 64.
+std::string printable_name(std::string_view name);
+
 /// @error invalid_argument  no file of a key directory, or an encrypted one; the message says which, and what to do.
 Result<void> check_key_file_name(std::string_view name);
 

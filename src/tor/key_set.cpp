@@ -1,7 +1,5 @@
 #include "tor/key_set.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <cctype>
 #include <optional>
@@ -9,23 +7,13 @@
 #include "tor/certificate.hpp"
 #include "tor/family_key.hpp"
 #include "tor/key_names.hpp"
+#include "tor/onion_key.hpp"
 #include "tor/rsa_key.hpp"
 #include "tor/tagged_file.hpp"
 
 namespace lethe {
 
 namespace {
-
-constexpr std::size_t curve25519_pair_octets = 64;
-
-Result<void> check_onion_pair(OctetView file, Scrutiny scrutiny) {
-    const OctetView pair = TRY(tagged_payload(file, "c25519v1: onion", curve25519_pair_octets));
-    if (scrutiny == Scrutiny::authentic) return {};
-    std::array<std::uint8_t, crypto_scalarmult_BYTES> derived;
-    if (!is_clamped(pair) || crypto_scalarmult_base(derived.data(), pair.data()) != 0 || !std::ranges::equal(derived, pair.subspan(32)))
-        return fail(ErrorKind::corrupt, "its public half does not belong to its secret half");
-    return {};
-}
 
 // Runs a parser on one file and puts the file's name before its error.
 template <class Parser>
@@ -50,10 +38,8 @@ Result<void> check_names(const KeyFiles& files) {
 }
 
 Result<void> check_onion_keys(const KeyFiles& files, Scrutiny scrutiny) {
-    for (const std::string& name : {key_file::onion_ntor, key_file::onion_ntor_old})
-        if (files.contains(name)) TRY(parse_file(files, name, [&](OctetView file) { return check_onion_pair(file, scrutiny); }));
-    for (const std::string& name : {key_file::onion, key_file::onion_old})
-        if (files.contains(name)) TRY(parse_file(files, name, [&](OctetView file) { return check_rsa_key(file, scrutiny); }));
+    for (const std::string& name : onion_key_files)
+        if (files.contains(name)) TRY(check_onion_key(name, files.at(name).expose(), scrutiny));
     return {};
 }
 

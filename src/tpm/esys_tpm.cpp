@@ -41,6 +41,12 @@ public:
         return esys_nv_read(TRY(EsysContext::open(tcti_)), handle, offset, count, TRY(most_octets_for(count)));
     }
     Result<void> nv_undefine(std::uint32_t handle) override { return esys_nv_undefine(TRY(EsysContext::open(tcti_)), handle); }
+    Result<void> counter_define(std::uint32_t handle, const Secret& authorisation) override {
+        return esys_counter_define(TRY(EsysContext::open(tcti_)), handle, authorisation);
+    }
+    Result<std::unique_ptr<NvCounter>> counter_open(std::uint32_t handle, const Secret& authorisation) override {
+        return esys_counter_open(tcti_, handle, authorisation);
+    }
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
         return esys_seal(TRY(EsysContext::open(tcti_)), root, secret, policy);
     }

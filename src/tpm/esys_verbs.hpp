@@ -24,5 +24,8 @@ Result<Octets> esys_nv_read(const EsysContext& esys, std::uint32_t handle, std::
 Result<SealedObject> esys_seal(const EsysContext& esys, const TpmReference& root, const Secret& secret, const Digest& policy);
 Result<Secret> esys_unseal(const EsysContext& esys, const TpmReference& root, const TpmReference& index, const SealedObject& object,
                            const PcrPolicy& policy);
+Result<void> esys_counter_define(const EsysContext& esys, std::uint32_t handle, const Secret& authorisation);
+/// @param tcti  outlives the counter, which opens contexts of its own on it.
+Result<std::unique_ptr<NvCounter>> esys_counter_open(TSS2_TCTI_CONTEXT* tcti, std::uint32_t handle, const Secret& authorisation);
 
 }  // namespace lethe

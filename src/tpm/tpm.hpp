@@ -64,6 +64,29 @@ constexpr std::uint32_t policy_index_handle = 0x01800100;
 /// The NV indices of a store that lies in the TPM.
 constexpr std::array<std::uint32_t, 3> store_index_handles{0x01800101, 0x01800102, 0x01800103};
 
+/// The NV index of the minimal state, an ordinary one.
+constexpr std::uint32_t minimal_state_index_handle = 0x01800104;
+/// The NV index that counts the snapshots, a counter.
+constexpr std::uint32_t counter_index_handle = 0x01800105;
+
+/// An NV index that only ever counts up (TPM_NT_COUNTER), for whoever knows its authorisation. The TPM's answers are authenticated with it:
+/// an index that somebody else has put in its place is noticed at the next verb, and no value of it is taken.
+///
+/// Keeps a session in the TPM, so that each verb is one command. When the TPM has lost the session, a verb makes it anew, once. What was
+/// derived from the authorisation lies in memory of ESAPI's, which is not locked, while the counter lives.
+///
+/// Both verbs: @error not_found    the index is gone.
+///             @error wrong_state  it is another one than was opened.
+class NvCounter {
+public:
+    virtual ~NvCounter() = default;
+
+    virtual Result<std::uint64_t> read() = 0;
+
+    /// Adds one, for good when it returns. After `tpm_unavailable` it may have been added or not: read() tells.
+    virtual Result<void> increment() = 0;
+};
+
 /// The verbs of a TPM 2.0 that Lethe uses. One caller at a time.
 ///
 /// Every verb may fail with `tpm_unavailable` (no answer, or a retry that does not end) and `tpm_locked_out`.
@@ -111,6 +134,24 @@ public:
 
     /// `count` octets of it; as many commands as NvLimits::write_octets make of them. @error invalid_argument  none, or outside the index
     virtual Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) = 0;
+
+    /// Defines a counter, which its authorisation alone reads and increments, without dictionary-attack protection, and increments it once.
+    /// It starts above every counter that was ever removed from this TPM: undefined and defined again, it does not go back.
+    /// Whoever has the owner's authorisation can undefine it; no TPM prevents that.
+    ///
+    /// @param authorisation  1 to 32 octets; encrypted on its way.
+    /// @error already_exists    an index is defined at the handle.
+    /// @error invalid_argument  not such an authorisation.
+    /// @error wrong_state       the TPM has no room left, or its owner hierarchy has a password.
+    /// Source: TPM 2.0 Part 3, TPM2_NV_Increment.
+    virtual Result<void> counter_define(std::uint32_t handle, const Secret& authorisation) = 0;
+
+    /// Opens a counter, which must not outlive this Tpm, and proves that it knows the authorisation: in four commands. Brings a
+    /// counter_define() that was cut to its end.
+    ///
+    /// @error not_found    no index is defined at the handle.
+    /// @error wrong_state  it is not a counter as counter_define() makes them, or does not know the authorisation.
+    virtual Result<std::unique_ptr<NvCounter>> counter_open(std::uint32_t handle, const Secret& authorisation) = 0;
 
     /// Seals at most 128 octets under `root`, usable with `policy` only, without dictionary-attack protection (noDA), over a salted,
     /// parameter-encrypted session.

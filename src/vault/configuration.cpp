@@ -1,5 +1,8 @@
 #include "vault/configuration.hpp"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/file.hpp"
@@ -25,14 +28,86 @@ Result<StoreChoice> parse_store(std::string_view value) {
     return fail(ErrorKind::invalid_argument, "Store= is automatic, folder or tpm");
 }
 
+struct Unit {
+    std::string_view name;
+    std::uint64_t factor;
+};
+
+/// A whole number and one of `units`, the first of which may be left out.
+/// @param least, most  what is taken, in the first unit.
+Result<std::uint64_t> parse_amount(std::string_view key, std::string_view value, std::span<const Unit> units, std::uint64_t least,
+                                   std::uint64_t most) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    const auto unit = trimmed({end, value.data() + value.size()});
+    const auto found =
+        std::ranges::find_if(units, [&](const Unit& known) { return known.name == unit || (unit.empty() && &known == units.data()); });
+    if (error != std::errc{} || found == units.end() || number > most / found->factor || number * found->factor < least)
+        return fail(ErrorKind::invalid_argument, "{}= is a whole number{} from {} to {}{}", key, units.size() > 1 ? " with a unit," : "",
+                    least, most, units.front().name.empty() ? "" : std::format(" {}", units.front().name));
+    return number * found->factor;
+}
+
+Result<bool> parse_switch(std::string_view key, std::string_view value) {
+    if (value == "yes") return true;
+    if (value == "no") return false;
+    return fail(ErrorKind::invalid_argument, "{}= is yes or no", key);
+}
+
+constexpr std::array time_units{Unit{"s", 1}, Unit{"min", 60}, Unit{"h", 3600}, Unit{"d", 86400}};
+constexpr std::array octet_units{Unit{"B", 1}, Unit{"K", 1 << 10}, Unit{"M", 1 << 20}};
+constexpr std::array plain_number{Unit{"", 1}};
+
+using Take = Result<void> (*)(std::string_view key, std::string_view value, Configuration& configuration);
+
+/// The settings, in the order of lethe.conf(5).
+constexpr std::array<std::pair<std::string_view, Take>, 7> settings{{
+    {"Store",
+     [](std::string_view, std::string_view value, Configuration& into) -> Result<void> {
+         into.store = TRY(parse_store(value));
+         return {};
+     }},
+    {"SnapshotInterval",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.snapshot_interval = std::chrono::seconds(TRY(parse_amount(key, value, time_units, 60, 7 * 86400)));
+         return {};
+     }},
+    {"SnapshotsPerDay",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.snapshots_per_day = static_cast<unsigned>(TRY(parse_amount(key, value, plain_number, 4, 1000)));
+         return {};
+     }},
+    {"CacheMax",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.cache_limit_octets = TRY(parse_amount(key, value, octet_units, 0, 15 << 20));
+         return {};
+     }},
+    {"RequireState",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.require_state = TRY(parse_switch(key, value));
+         return {};
+     }},
+    {"WaitForClock",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.wait_for_clock = TRY(parse_switch(key, value));
+         return {};
+     }},
+    {"ClockTimeout",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.clock_timeout = std::chrono::seconds(TRY(parse_amount(key, value, time_units, 1, 86400)));
+         return {};
+     }},
+}};
+
 Result<void> take_line(std::string_view line, Configuration& configuration) {
     line = trimmed(line);
     if (line.empty() || line.starts_with('#') || line.starts_with(';')) return {};
     const auto equals = line.find('=');
     const auto key = trimmed(line.substr(0, equals));
-    if (equals == line.npos || key != "Store") return fail(ErrorKind::invalid_argument, "not a setting that is known; see lethe.conf(5)");
-    configuration.store = TRY(parse_store(trimmed(line.substr(equals + 1))));
-    return {};
+    const auto* const found = std::ranges::find(settings, key, [](const auto& setting) { return setting.first; });
+    if (equals == line.npos || found == settings.end())
+        return fail(ErrorKind::invalid_argument, "not a setting that is known; see lethe.conf(5)");
+    return found->second(key, trimmed(line.substr(equals + 1)), configuration);
 }
 
 Result<Configuration> parse(std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <span>
 
 #include "vault/open_store.hpp"
@@ -9,6 +10,12 @@ namespace lethe {
 /// What the operator has configured: lethe.conf(5).
 struct Configuration {
     StoreChoice store = StoreChoice::automatic;
+    std::chrono::seconds snapshot_interval{std::chrono::hours(1)};  ///< of tor's state, when it has changed
+    unsigned snapshots_per_day = 48;                                ///< each of them wears the TPM's counter
+    std::uint64_t cache_limit_octets = 0;                           ///< of a relay's consensus and descriptors; 0: they are not kept
+    bool require_state = false;                                     ///< a relay whose state was put back to an older one does not start
+    bool wait_for_clock = true;                                     ///< tor does not start before the clock is synchronised
+    std::chrono::seconds clock_timeout{std::chrono::minutes(10)};   ///< after which it fails to start
     bool operator==(const Configuration&) const = default;
 };
 

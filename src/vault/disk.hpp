@@ -9,6 +9,9 @@
 
 namespace lethe {
 
+/// No slot is larger, 64 MiB: of all objects `state` has the most to hold.
+constexpr std::size_t slot_limit_octets = 64 << 20;
+
 /// Where a store's slot files lie, as far as a store touches it: the verbs between which power can go. What was written is there for good
 /// once its file is synced; a file that is new, or gone, once the names are.
 class Disk {
@@ -26,6 +29,10 @@ public:
     virtual Result<void> sync(const std::string& file) = 0;
     virtual Result<void> remove(const std::string& file) = 0;
     virtual Result<void> sync_names() = 0;
+
+    /// How many octets there is room for besides what the files have already.
+    /// @error wrong_state  no other files fit here than those that it has a fixed place for: a store in the TPM.
+    virtual Result<std::uint64_t> free_octets() const = 0;
 
     /// Slots are padded to a multiple of this, so that files seldom grow.
     virtual std::size_t block_octets() const = 0;

@@ -1,19 +1,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/file.hpp"
 #include "vault/disk.hpp"
-#include "vault/object.hpp"
 
 namespace lethe {
 
 namespace {
-
-constexpr std::size_t slot_limit_octets = payload_limit_octets + (1 << 20);
 
 class FolderDisk final : public Disk {
 public:
@@ -59,6 +57,12 @@ public:
     Result<void> sync_names() override {
         if (fsync(directory_.get()) != 0) return fail_errno(errno, path_.native());
         return {};
+    }
+
+    Result<std::uint64_t> free_octets() const override {
+        struct statvfs status{};
+        if (fstatvfs(directory_.get(), &status) != 0) return fail_errno(errno, path_.native());
+        return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
     }
 
     std::size_t block_octets() const override { return 4096; }

@@ -157,6 +157,10 @@ Result<void> NvDisk::remove(const std::string& file) {
     return unmake();
 }
 
+Result<std::uint64_t> NvDisk::free_octets() const {
+    return fail(ErrorKind::wrong_state, "a store in the TPM has room for its own objects alone; keep the store on a disk");
+}
+
 Result<void> NvDisk::make() {
     std::vector<std::uint32_t> defined;
     const auto made = make_indices(defined);

@@ -38,6 +38,7 @@ public:
     Result<void> remove(const std::string& file) override;
     Result<void> sync_names() override { return {}; }
 
+    Result<std::uint64_t> free_octets() const override;
     std::size_t block_octets() const override { return 1; }
     std::string place() const override;
 

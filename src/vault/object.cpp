@@ -101,6 +101,8 @@ std::string file_stem(const ObjectId& id) {
             return "recovery";
         case ObjectKind::keyring:
             return "keyring";
+        case ObjectKind::state:
+            return "state";
     }
     std::unreachable();
 }
@@ -137,6 +139,11 @@ Result<ObjectVersion> decrypt_object(const Secret& key, const ObjectId& id, Octe
                                                    slot.data(), header_octets, header.nonce.data(), name_key(key, id).expose().data()) != 0)
         return fail(ErrorKind::corrupt, "does not authenticate: damaged, or from another vault");
     return ObjectVersion{header.generation, TRY(decompress(compressed, header.plain_octets))};
+}
+
+std::size_t object_octets(OctetView slot) {
+    constexpr std::size_t body_octets_at = header_octets - nonce_octets - sizeof(std::uint32_t);
+    return header_octets + OctetReader(slot.subspan(body_octets_at)).u32().value();
 }
 
 Octets frame_object(const ObjectId& id, std::uint64_t generation, OctetView payload) {

@@ -17,6 +17,7 @@ enum class ObjectKind : std::uint8_t {
     enrolling = 5,  ///< there from before the NV index is made until the vault is stored; empty, not encrypted
     recovery = 6,   ///< the operator's public key for exports (vault/recovery_key.hpp)
     keyring = 7,    ///< relays, identities and recovery in one compact object, for a machine that keeps them in the TPM
+    state = 8,      ///< the snapshots of all relays' state (vault/snapshots.hpp)
 };
 
 /// Names an object; `name` is empty for kinds of which there is one, else a relay's name.
@@ -26,7 +27,7 @@ struct ObjectId {
     auto operator<=>(const ObjectId&) const = default;
 };
 
-/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring": the stem of the two slot files.
+/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state": the stem of the two slot files.
 std::string file_stem(const ObjectId& id);
 
 /// A relay's name: a lower-case letter, then up to 18 lower-case letters and digits, so that it fits a FAT name, a D-Bus path, a user name
@@ -49,6 +50,9 @@ constexpr std::size_t payload_limit_octets = 16 << 20;
 Octets encrypt_object(const Secret& key, const ObjectId& id, std::uint64_t generation, const Secret& payload);
 /// @error corrupt  not such an object, another kind or name, an unknown version, or octets that do not authenticate.
 Result<ObjectVersion> decrypt_object(const Secret& key, const ObjectId& id, OctetView slot);
+
+/// How many octets an object takes that has been decrypted: what follows them in the slot is not part of it.
+std::size_t object_octets(OctetView slot);
 
 /// The same for public objects: BLAKE2b-256 over header and payload instead of encryption. It finds torn writes, not attackers. The payload
 /// is compressed where that makes it smaller.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "vault/slot.hpp"
+
 namespace lethe {
 
 struct Store::Slot {
@@ -100,34 +102,10 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
                     path_of(slots[0].file));
     // The first write of an object may have been cut: then its one slot is damaged and the other is free.
     const Slot& target = newest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == newest ? slots[1] : slots[0]);
-    const Octets octets = make(newest + 1);
-    TRY(write_slot(target.file, octets));
-    const Octets read_back = TRY(disk_->read(target.file));
-    if (read_back.size() < octets.size() || !std::ranges::equal(std::span(read_back).first(octets.size()), octets))
-        return fail(ErrorKind::io, "{}: reads back otherwise than it was written; the medium is failing", path_of(target.file));
+    TRY(write_slot(*disk_, target.file, make(newest + 1)));
     return newest + 1;
 }
 
-Result<void> Store::write_slot(const std::string& file, OctetView octets) {
-    const bool is_new = !TRY(disk_->exists(file));
-    const std::size_t block = disk_->block_octets();
-    Octets padded(octets.begin(), octets.end());
-    padded.resize((octets.size() + block - 1) / block * block, 0);
-    TRY(disk_->write(file, padded));
-    TRY(disk_->sync(file));
-    if (is_new) TRY(disk_->sync_names());
-    return {};
-}
-
-Result<void> Store::erase(const ObjectId& id) {
-    for (const char* suffix : {".a", ".b"}) {
-        const std::string file = file_stem(id) + suffix;
-        if (!TRY(disk_->exists(file))) continue;
-        TRY(disk_->write(file, Octets(TRY(disk_->read(file)).size(), 0)));
-        TRY(disk_->sync(file));
-        TRY(disk_->remove(file));
-    }
-    return disk_->sync_names();
-}
+Result<void> Store::erase(const ObjectId& id) { return wipe_slots(*disk_, slot_files(file_stem(id))); }
 
 }  // namespace lethe

@@ -23,6 +23,9 @@ public:
     /// For messages: where a person finds it.
     std::string place() const { return disk_->place(); }
 
+    /// Where its slots lie, for what is kept beside its objects (vault/snapshots.hpp). Lives as long as the store.
+    Disk& disk() { return *disk_; }
+
     /// The ids of `kind` with at least one slot file, in order of name.
     Result<std::vector<ObjectId>> list(ObjectKind kind) const;
 
@@ -52,7 +55,6 @@ private:
 
     Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
     Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make);
-    Result<void> write_slot(const std::string& file, OctetView octets);
     std::string path_of(const std::string& file) const { return place() + "/" + file; }
 
     std::unique_ptr<Disk> disk_;

@@ -11,6 +11,7 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t record_version = 2;
+constexpr std::uint64_t counter_subkey = 0x100;  // part of the format; a kind has 8 bits
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 const ObjectId vault_id{ObjectKind::vault, ""};
 
@@ -53,11 +54,14 @@ Result<std::optional<RecoveryBox>> read_recovery(OctetReader& reader) {
 
 }  // namespace
 
-Secret VaultKey::kind_key(ObjectKind kind) const {
+Secret VaultKey::subkey(std::uint64_t id) const {
     Secret key(crypto_kdf_KEYBYTES);
-    crypto_kdf_derive_from_key(key.expose_mutable().data(), key.size(), static_cast<std::uint64_t>(kind), "lethe-v1", key_.expose().data());
+    crypto_kdf_derive_from_key(key.expose_mutable().data(), key.size(), id, "lethe-v1", key_.expose().data());
     return key;
 }
+
+Secret VaultKey::kind_key(ObjectKind kind) const { return subkey(static_cast<std::uint64_t>(kind)); }
+Secret VaultKey::counter_authorisation() const { return subkey(counter_subkey); }
 
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient) {
     return {recipient, box_key(BoxedKey::vault, key.key_, recipient)};

@@ -22,8 +22,11 @@ public:
     /// The 32-octet key of all objects of a kind: crypto_kdf, context "lethe-v1", the kind as subkey id. What a daemon keeps after the
     /// boot.
     Secret kind_key(ObjectKind kind) const;
+    /// The 32-octet authorisation of the counter of snapshots, by the same function with an id that is no kind's.
+    Secret counter_authorisation() const;
 
 private:
+    Secret subkey(std::uint64_t id) const;
     friend RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient);
     friend Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key);
     Secret key_;

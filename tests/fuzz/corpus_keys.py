@@ -2,6 +2,7 @@
 
 import base64
 import math
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -22,7 +23,7 @@ def tor_keys():
         return fingerprint, {file.name: file.read_bytes() for file in sorted(Path(folder, "keys").iterdir())}
 
 
-def keys():
+def keys(state):
     for relay in ("alice", "bob"):
         fingerprint, files = tor_keys()
         names = [name for name in files if name in REQUIRED + OPTIONAL]
@@ -35,6 +36,7 @@ def keys():
     seed("key_files", "no_master", *(bytes([REQUIRED.index(name)]) + part(files[name]) for name in REQUIRED if "master" not in name))
     seed("key_files", "other_names", b"\xff", part("family.secret_family_key"), part(b""), b"\xff", part("../x\n"), part(b""))
     compact(files)
+    snapshot(files, state)
     seed("rsa_key", "whole", files["secret_id_key"])
     seed("rsa_key", "cut", files["secret_id_key"][:-100])
     seed("rsa_key", "pkcs8", subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt"], input=files["secret_id_key"].rstrip(b"\0"),
@@ -61,6 +63,16 @@ def compact(files):
     seed("compact_identity", "offline", part(""), part(""), offline)
     seed("compact_ring", "one", b"\1\0\1\6family", family, b"\2\1a\1\4", part(online), b"\1\0", b"\1b\0\0")
     seed("compact_ring", "recovery_key", b"\1\1", bytes([9]), bytes(31), b"\0\1\6relay2\1\3", bytes(40))
+
+
+def snapshot(files, state):
+    onion = {name: files[name] for name in OPTIONAL if name in files}
+    onion |= {name + ".old": octets for name, octets in onion.items()}
+    for name, parts in {"whole": {"state": state, "cached-certs": "", **onion}, "state_only": {"state": state}, "no_state": onion, "foreign": {"state": state, "x\n": "x"},
+                        "cut_key": {"state": state, "secret_onion_key_ntor": files["secret_onion_key_ntor"][:50]}}.items():
+        octets = {file: text.encode() if isinstance(text, str) else text for file, text in parts.items()}
+        seed("state_payload", name, u16(1), bytes(8), u16(len(octets)), *(part(n) + struct.pack(">I", len(octets[n])) + octets[n] for n in sorted(octets)))
+    seed("state_payload", "order", u16(1), bytes(8), u16(2), *(part(n) + bytes(4) for n in ("state", "cached-certs")))
 
 
 def integers(octets):

@@ -45,6 +45,38 @@ def texts():
     seed("identity_service", "no_user", bytes([6, 1, 0, 5, 6, 5, 2, 0]))
 
 
+def history(traffic, ends, maxima, values, interval=86400):
+    return (f"BWHistory{traffic}Ends {ends}\nBWHistory{traffic}Interval {interval}\n"
+            f"BWHistory{traffic}Maxima {maxima}\nBWHistory{traffic}Values {values}\n")
+
+
+def state():
+    written = "LastWritten 2026-05-01 12:00:00\n"
+    end = written + "TorVersion Tor 0.4.9.15\n"
+    two = "".join(history(traffic, "2026-05-02 00:00:00", "1048576,5242880,2097152", "86400000000,186400000000,96400000000") for traffic in ("Read", "Write"))
+    guard = "Guard in=default rsa_id=" + "0123456789ABCDEF" * 2 + "01234567 nickname=x sampled_on=2026-05-01T00:00:00 listed=1\n"
+    bins = "TotalBuildTimes 5\nCircuitBuildAbandonedCount 2\nCircuitBuildTimeBin 525 2\nCircuitBuildTimeBin 575 1\n"
+    accounting = "AccountingBytesReadInInterval 5\nAccountingIntervalStart 2026-05-01 00:00:00\nAccountingSecondsActive 7\n"
+    seed("state_file", "relay", "# Tor state file\n\n", two, "Dormant 0\n", end)
+    seed("state_file", "rest", accounting, bins, guard, end, "TransportProxy obfs4 127.0.0.1:9\nUnknown x y\n")
+    seed("state_file", "six", *(history(traffic, "2026-05-01 11:00:00", "0", "0") for traffic in ("Read", "Write", "IPv6Read", "IPv6Write", "DirRead", "DirWrite")), end)
+    seed("state_file", "hours", history("Read", "2026-05-01 13:00:00", ",".join(["01024"] * 30), ",".join(["7"] * 30), 3600), end)
+    seed("state_file", "cut", two, written[:-1])
+    for name, lines in {"twice": written, "other_case": "lastwritten 2026-05-01 12:00:00\n", "short": "LastW 2026-05-01 12:00:00\n", "quoted": 'X  "a"\n', "continued": "X a\\\nb\n",
+                        "comment": "X a#b\n", "nul": "X\0\n"}.items():
+        seed("state_file", name, end, lines)
+    seed("state_file", "high_rate", history("Read", "2026-05-01 12:00:00", "2147483648", "0"), end)
+    numbers = b"".join(struct.pack(">BIHB", 0, value, maximum, 0) for value, maximum in ((84375000, 4), (94140625, 20), (0, 0)))
+    one = struct.pack(">QIB", 1777680000, 86400, 3) + numbers
+    seed("minimal_state", "whole", b"\1", struct.pack(">Q", 1777636800), one, one)
+    seed("minimal_state", "six", b"\1", struct.pack(">Q", 1777636800), *[struct.pack(">QIB", 1777680000, 86400, 6) + numbers * 2] * 2)
+    seed("minimal_state", "late", b"\1", struct.pack(">Q", 1777580000), one, one)
+    seed("minimal_state", "cut", b"\1", struct.pack(">Q", 1777636800), one, one[:-1])
+    seed("minimal_state", "seven", b"\1", struct.pack(">Q", 1777636800), one[:12], b"\7", numbers)
+    seed("minimal_state", "from_a_state", "# Tor state file\n\n", two, end)
+    return two + end
+
+
 def framed(kind, name, generation, payload):
     header = b"LETHEOBJ" + struct.pack(">HBBQ32sII24s", 1, kind, 0, generation, name.encode(), len(payload), len(payload) + 32, b"")
     return header + payload + hashlib.blake2b(header + payload, digest_size=32).digest()
@@ -86,6 +118,10 @@ def vault():
     seed("configuration", "automatic", "# where\nStore=automatic\nStore = tpm # x\n")
     seed("compression", "frame", u16(300), zstd)
     seed("compression", "other_length", u16(30), zstd)
+    listed = u16(1) + u16(2) + part("a") + struct.pack(">I", 120) + part("relay2") + struct.pack(">I", 2**32 - 1)
+    seed("snapshot", "listed", u16(0), bytes([0]), part(listed), part(bytes(200)))
+    seed("snapshot", "written", u16(300), bytes([1]), part(u16(1) + u16(0)), part(b""), part("a"), part("state"), part("b"), part("state of b"))
+    seed("snapshot", "no_relay", u16(0), bytes([0]), part(b""), part(b""), part("../a"), part("state"))
     slots = [bytes([2]) + struct.pack(">Q", generation) + part("slot") for generation in (1, 2, 2**64 - 1)]
     seed("store", "two", slots[0], slots[1], "next")
     seed("store", "first", bytes(2), "next")
@@ -133,5 +169,6 @@ def pcrlock():
     seed("policy", "twice", bytes([4, 1, 9, 4, 1, 9]))
 
 
-for make in (keys, texts, vault, pcrlock):
+keys(state())
+for make in (texts, vault, pcrlock):
     make()

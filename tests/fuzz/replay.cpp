@@ -100,5 +100,6 @@ int main(int count, char** values) {
     for (const auto end = std::chrono::steady_clock::now() + options.duration; std::chrono::steady_clock::now() < end; ++mutants)
         run(lethe::fuzz::mutant(seeds, random));
     std::printf("%zu files, %zu mutants, seed %llu\n", seeds.size(), mutants, static_cast<unsigned long long>(options.seed));
+    __sanitizer_set_death_callback(nullptr);  // what LeakSanitizer finds after this is of no input
     return 0;
 }

@@ -31,6 +31,31 @@ TEST_F(ConfigurationFiles, CommentsBlanksAndSpacesAreLetPass) {
     EXPECT_EQ(read("# a\n; b\n\n  Store = automatic \r\nStore=tpm")->store, StoreChoice::tpm);
 }
 
+TEST_F(ConfigurationFiles, SettingsHaveTheUnitsOfTheManual) {
+    using namespace std::chrono_literals;
+    const auto read_back =
+        read("SnapshotInterval=90min\nSnapshotsPerDay=96\nCacheMax=8M\nRequireState=yes\nWaitForClock=no\nClockTimeout=30\n");
+    ASSERT_TRUE(read_back) << read_back.error().message;
+    EXPECT_EQ(*read_back, (Configuration{.snapshot_interval = 90min,
+                                         .snapshots_per_day = 96,
+                                         .cache_limit_octets = 8 << 20,
+                                         .require_state = true,
+                                         .wait_for_clock = false,
+                                         .clock_timeout = 30s}));
+}
+
+TEST_F(ConfigurationFiles, AmountsOutOfRangeAreErrors) {
+    for (const char* line :
+         {"SnapshotInterval=59s", "SnapshotInterval=8d", "SnapshotInterval=1week", "SnapshotInterval=", "SnapshotInterval=-1h",
+          "SnapshotsPerDay=3", "SnapshotsPerDay=4s", "SnapshotsPerDay=99999999999999999999", "CacheMax=16M", "CacheMax=1G",
+          "RequireState=1", "WaitForClock=", "ClockTimeout=0", "ClockTimeout=18446744073709551615d"}) {
+        const auto refused = read(line);
+        ASSERT_FALSE(refused) << line;
+        EXPECT_EQ(refused.error().kind, ErrorKind::invalid_argument) << line;
+        EXPECT_NE(refused.error().message.find("line 1"), std::string::npos) << refused.error().message;
+    }
+}
+
 TEST_F(ConfigurationFiles, WhatIsNotUnderstoodIsAnErrorThatNamesFileAndLine) {
     for (const char* text : {"Store=tpm\nColour=red\n", "\nStore=disk\n", "\nStore\n", "\n[Store]\n", "\n=tpm\n", "\nStore=\n"}) {
         const auto refused = read(text);

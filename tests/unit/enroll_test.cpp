@@ -53,6 +53,12 @@ public:
     Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override {
         return step_().and_then([&] { return tpm_.nv_read(handle, offset, count); });
     }
+    Result<void> counter_define(std::uint32_t handle, const Secret& authorisation) override {
+        return step_().and_then([&] { return tpm_.counter_define(handle, authorisation); });
+    }
+    Result<std::unique_ptr<NvCounter>> counter_open(std::uint32_t handle, const Secret& authorisation) override {
+        return step_().and_then([&] { return tpm_.counter_open(handle, authorisation); });
+    }
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override {
         return step_().and_then([&] { return tpm_.seal(root, secret, policy); });
     }

@@ -41,7 +41,7 @@ void FakeTpm::power_cycle() {
     for (unsigned pcr = 0; pcr < 24; ++pcr) pcrs_[pcr] = Digest{};
 }
 
-void FakeTpm::define_index(std::uint32_t handle) { indices_.insert_or_assign(handle, Index{random_octets(32), 34, std::nullopt}); }
+void FakeTpm::define_index(std::uint32_t handle) { indices_.insert_or_assign(handle, Index{random_octets(32), 34, std::nullopt, {}}); }
 
 void FakeTpm::write_index(std::uint32_t handle, OctetView content) { indices_.at(handle).content = Octets(content.begin(), content.end()); }
 
@@ -53,7 +53,8 @@ void FakeTpm::authorize(std::uint32_t handle, const PcrPolicy& policy) {
 Octets FakeTpm::root_name() const { return name_of(OctetWriter().raw(seed_).u32(storage_root_handle).octets()); }
 
 Octets FakeTpm::index_name(std::uint32_t handle, const Index& index) {
-    return name_of(OctetWriter().u32(handle).u8(index.content.has_value()).u16(index.octets).raw(index.auth_policy).octets());
+    return name_of(
+        OctetWriter().u32(handle).u8(index.content.has_value()).u16(index.octets).raw(index.auth_policy).u8(index.counts()).octets());
 }
 
 Result<PcrValues> FakeTpm::read_pcrs(std::span<const unsigned> pcrs) {
@@ -110,12 +111,13 @@ Result<void> FakeTpm::nv_define(std::uint32_t handle, std::uint16_t octets) {
     std::size_t used = 0;
     for (const auto& [_, index] : indices_) used += index.octets;
     if (used + octets > room_octets_) return fail(ErrorKind::wrong_state, "the TPM has no room for {} octets; use tpm2_nvundefine", octets);
-    indices_.emplace(handle, Index{{}, octets, std::nullopt});
+    indices_.emplace(handle, Index{{}, octets, std::nullopt, {}});
     return {};
 }
 
 Result<void> FakeTpm::nv_undefine(std::uint32_t handle) {
-    TRY(owned_index(handle));
+    const Index& index = *TRY(owned_index(handle));
+    if (index.counts() && index.content) highest_count_ = std::max(highest_count_, value_of(index));
     indices_.erase(handle);
     return {};
 }
@@ -135,6 +137,7 @@ Result<Octets> FakeTpm::nv_read(std::uint32_t handle) { return nv_read(handle, 0
 Result<Octets> FakeTpm::nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) {
     const Index& index = *TRY(owned_index(handle));
     if (count == 0) return fail(ErrorKind::invalid_argument, "no octets of the NV index {:#x}", handle);
+    if (index.counts()) return fail(ErrorKind::wrong_state, "the NV index {:#x} does not admit the owner", handle);
     if (!index.content) return fail(ErrorKind::wrong_state, "the NV index {:#x} has never been written", handle);
     if (offset + count > index.octets)
         return fail(ErrorKind::invalid_argument, "{} octets from {} are no part of the NV index {:#x}", count, offset, handle);

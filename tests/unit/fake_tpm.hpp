@@ -28,6 +28,9 @@ public:
     /// define_index() when there is none, and write_index() of what authorises `policy`: what `systemd-pcrlock make-policy` leaves.
     void authorize(std::uint32_t handle, const PcrPolicy& policy);
 
+    /// What power leaves of a counter_define() when it goes in between: a counter that was never incremented. FakeTpm only.
+    void define_without_increment(std::uint32_t handle, const Secret& authorisation);
+
     /// Gives the owner hierarchy a password, which Lethe does not know.
     void set_owner_password(const std::string& password) { owner_password_ = password; }
     /// What a TPM may have of NV memory, and the room for all indices together. FakeTpm only.
@@ -49,6 +52,8 @@ public:
     Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override;
     Result<Octets> nv_read(std::uint32_t handle) override;
     Result<Octets> nv_read(std::uint32_t handle, std::uint16_t offset, std::uint16_t count) override;
+    Result<void> counter_define(std::uint32_t handle, const Secret& authorisation) override;
+    Result<std::unique_ptr<NvCounter>> counter_open(std::uint32_t handle, const Secret& authorisation) override;
     Result<SealedObject> seal(const TpmReference& root, const Secret& secret, const Digest& policy) override;
     Result<Secret> unseal(const TpmReference& root, const TpmReference& index, const SealedObject& object,
                           const PcrPolicy& policy) override;
@@ -58,8 +63,15 @@ private:
         Octets auth_policy;  ///< of systemd-pcrlock's; empty when it is plain
         std::uint16_t octets;
         std::optional<Octets> content;  ///< none until written
-        bool plain() const { return auth_policy.empty(); }
+        Octets authorisation = {};      ///< of a counter; empty for any other
+        bool counts() const { return !authorisation.empty(); }
+        bool plain() const { return auth_policy.empty() && !counts(); }
     };
+    class Counter;
+    /// The index when it is a counter that knows this authorisation.
+    Result<Index*> own_counter(std::uint32_t handle, const Secret& authorisation);
+    void increment(Index& counter);
+    static std::uint64_t value_of(const Index& counter);
     Result<Index*> present_index(std::uint32_t handle);
     /// The same for a command that the owner authorises.
     Result<Index*> owned_index(std::uint32_t handle);
@@ -70,6 +82,7 @@ private:
     Octets seed_;
     PcrValues pcrs_;
     std::map<std::uint32_t, Index> indices_;
+    std::uint64_t highest_count_ = 0;  ///< of the counters that were removed
     std::map<Octets, Secret> sealed_;  ///< by what stands for the private area
     std::string owner_password_;
     NvLimits limits_{2048, 1024};

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "borrowed_tpm.hpp"
+#include "copied_tpm.hpp"
 #include "enroll/enroll.hpp"
 #include "fake_pcrlock.hpp"
 #include "identityd/service.hpp"
@@ -20,14 +21,6 @@ using Before = std::function<void(const std::string& what)>;
 constexpr int key_pool_count = 8;
 const KeySet& pooled_keys(int number);
 KeySet clone(const KeySet& keys);
-
-/// A TPM whose state can be kept: a copy of it is the same TPM at that moment.
-class CopiedTpm final : public FakeTpm {
-public:
-    CopiedTpm() = default;
-    CopiedTpm(const CopiedTpm& other);
-    CopiedTpm& operator=(const CopiedTpm& other);
-};
 
 /// A borrowed TPM that power can leave: there is a place before each command that changes it.
 class CutTpm final : public BorrowedTpm {

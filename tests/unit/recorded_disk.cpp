@@ -1,6 +1,7 @@
 #include "recorded_disk.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <ranges>
 
 namespace lethe {
@@ -53,8 +54,19 @@ bool Medium::holds(OctetView octets) const {
                                [&](const File& file) { return !std::ranges::search(file.versions.back(), octets).empty(); });
 }
 
+std::size_t Medium::used() const {
+    std::size_t octets = 0;
+    for (const std::string& name : names()) octets += files_.at(find(name)).versions.back().size();
+    return octets;
+}
+
 Result<void> RecordedDisk::write(const std::string& file, OctetView octets) {
     before_("write " + file);
+    const std::size_t present = medium_.exists(file) ? medium_.read(file)->size() : 0;
+    if (const std::size_t most = present + medium_.room - medium_.used(); octets.size() > most) {
+        medium_.write(file, octets.first(most));
+        return fail_errno(ENOSPC, file);
+    }
     medium_.write(file, octets);
     return {};
 }

@@ -30,6 +30,8 @@ public:
 
     /// Whether these octets lie anywhere, in the clusters of files that are gone as well.
     bool holds(OctetView octets) const;
+    std::size_t used() const;
+    std::size_t room = 1 << 30;  ///< for all files together; a write of more fails, as on a disk that is full
     /// What a cut has made of it, for messages.
     const std::string& story() const { return story_; }
 
@@ -68,6 +70,7 @@ public:
     Result<void> sync(const std::string& file) override;
     Result<void> remove(const std::string& file) override;
     Result<void> sync_names() override;
+    Result<std::uint64_t> free_octets() const override { return medium_.room - medium_.used(); }
     std::size_t block_octets() const override { return 4096; }
     std::string place() const override { return "the recorded disk"; }
 

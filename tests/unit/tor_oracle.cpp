@@ -77,7 +77,7 @@ TorVerdict ask_tor(const KeyFiles& files, bool offline_master_key, const Fingerp
     return verdict;
 }
 
-TorStart start_tor(std::vector<std::string> arguments) {
+TorStart start_tor(std::vector<std::string> arguments, const std::function<void()>& once_up) {
     arguments.insert(arguments.begin(), {tor_program, "--ORPort", "9001", "--DisableNetwork", "1", "--PublishServerDescriptor", "0",
                                          "--ContactInfo", "none", "--SocksPort", "0", "--Log", "notice stdout"});
     std::vector<char*> values;
@@ -100,6 +100,7 @@ TorStart start_tor(std::vector<std::string> arguments) {
         start.output.append(buffer.data(), static_cast<std::size_t>(count));
         if (start.bootstraps || !start.output.contains("Bootstrapped 0%")) continue;
         start.bootstraps = true;
+        once_up();
         kill(child, SIGTERM);
     }
     waitpid(child, nullptr, 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,13 @@ struct TorVerdict {
 /// Lets tor load the files as a relay does when it starts (`--list-fingerprint`).
 TorVerdict ask_tor(const KeyFiles& files, bool offline_master_key, const Fingerprints& expected);
 
-/// Starts tor as a relay that opens no socket, with these arguments besides, until it bootstraps or ends; then ends it.
+/// Starts tor as a relay that opens no socket, with these arguments besides, until it bootstraps or ends; then calls `once_up` and
+/// ends it.
 struct TorStart {
     bool bootstraps;
     std::string output;
 };
-TorStart start_tor(std::vector<std::string> arguments);
+TorStart start_tor(std::vector<std::string> arguments, const std::function<void()>& once_up = [] {});
 
 /// Alice's or Bob's signing certificate with another end, signed by their master key. @param expires  rounded down to the hour.
 Secret certificate_until(const KeySet& keys, std::int64_t expires);

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "vault/vault.hpp"
+
+namespace lethe {
+
+/// Opens the vault of a store with the policy files that lie in it. @error as open_vault(); wrong_state when the machine is not enrolled
+Result<VaultKey> open_vault_of(const Store& store, Tpm& tpm);
+
+}  // namespace lethe

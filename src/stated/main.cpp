@@ -1,0 +1,51 @@
+#include <cstdlib>
+
+#include "base/secret.hpp"
+#include "stated/bus_objects.hpp"
+#include "stated/triggers.hpp"
+#include "tpm/esys_tpm.hpp"
+
+using namespace lethe;
+
+// The unit sets RUNTIME_DIRECTORY; the other variables are for tests.
+static StatePlaceSettings settings() {
+    StatePlaceSettings settings;
+    if (const char* path = std::getenv("RUNTIME_DIRECTORY")) settings.paths.runtime = path;
+    if (const char* path = std::getenv("LETHE_RUNTIME")) settings.identity.runtime = path;
+    if (const char* path = std::getenv("LETHE_INSTANCES")) settings.instances = path;
+    if (const char* user = std::getenv("LETHE_RELAY_USER")) settings.fixed_user = user;
+    return settings;
+}
+
+static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
+
+static Result<OpenedStore> open_machine_store() {
+    const char* path = std::getenv("LETHE_STORE");
+    if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
+    return OpenedStore{TRY(Store::open(path)), false};
+}
+
+static std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
+static Result<void> run() {
+    TRY(lock_down_process());
+    const auto configuration = TRY(read_configuration());
+    const auto places = settings();
+    MachineStatePlace place(places);
+    StateService service(open_machine_store, open_tpm, place, configuration,
+                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now);
+    std::unique_ptr<Triggers> triggers;
+    TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {
+        service.restore();
+        auto objects = publish_state(connection, service);
+        triggers =
+            TRY(Triggers::watch(loop, {places.instances, places.identity.key_folder("").parent_path()}, configuration.snapshot_interval,
+                                [&published = *objects](SnapshotCause cause) { published.snapshot(cause); }));
+        return objects;
+    }));
+    // What tor has written last: it has ended before this service is stopped.
+    if (service.standing() == StateStanding::open) TRY(service.snapshot(SnapshotCause::stop));
+    return {};
+}
+
+int main() { return exit_status(run()); }

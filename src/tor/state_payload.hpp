@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+
+#include "tor/key_set.hpp"
+#include "tor/state_file.hpp"
+
+namespace lethe {
+
+inline const std::string state_file_name = "state";
+/// What tor would otherwise download again. Octets are kept as they are.
+inline const std::array<std::string, 7> cache_files{
+    "cached-certs",      "cached-consensus",      "cached-descriptors",        "cached-descriptors.new",
+    "cached-microdescs", "cached-microdescs.new", "cached-microdesc-consensus"};
+
+/// One generation of a relay's state: its state file, always; its onion keys and cached files, those that are there. parse_state_files has
+/// checked it.
+struct StateFiles {
+    std::chrono::sys_seconds taken;
+    KeyFiles files;   ///< by name; the onion keys belong into the key directory, the others into the data directory
+    StateFile state;  ///< what the state file says
+};
+
+/// Checks the files that a snapshot is made of: the state file (parse_state_file) and the onion keys (check_onion_key).
+///
+/// @param taken         from 1970 to 9998.
+/// @param limit_octets  for the payload, which is some octets larger than the files.
+/// @error invalid_argument  no state file, a file that does not belong into a snapshot, or too large; the message names it.
+/// @error corrupt           the state file or an onion key is damaged or cut short; the message names it.
+Result<StateFiles> parse_state_files(KeyFiles files, std::chrono::sys_seconds taken, std::size_t limit_octets);
+
+/// The payload of a snapshot, with which the onion keys stay in locked memory. Layout in docs/formats.md, "State payload".
+Secret encode_state_payload(const StateFiles& snapshot);
+/// Checks everything again, but that the primes of the onion keys are primes: the payload comes out of an authenticated object.
+/// @error corrupt
+Result<StateFiles> decode_state_payload(const Secret& payload, std::size_t limit_octets);
+
+}  // namespace lethe

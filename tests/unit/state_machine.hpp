@@ -1,0 +1,75 @@
+#pragma once
+
+#include "identity_machine.hpp"
+#include "stated/service.hpp"
+#include "tor_state_oracle.hpp"
+
+namespace lethe {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::sys_seconds some_day = std::chrono::sys_days(std::chrono::year(2026) / 5 / 1) + 12h;
+
+// A relay's state with this observed bandwidth: one whole day of it, and the one that runs.
+std::string state_of(std::uint64_t octets_per_second, std::chrono::sys_seconds when = some_day) {
+    const auto history = history_at(when, {octets_per_second, 0});
+    return state_with(when, history, history);
+}
+
+KeyFiles state_files(std::string_view state) {
+    KeyFiles files;
+    files.emplace("state", Secret::copy_of(as_octets(state)));
+    for (const std::string& name : {key_file::onion, key_file::onion_ntor})
+        files.emplace(name, Secret::copy_of(alice().files.at(name).expose()));
+    return files;
+}
+
+// The folders of some tors that a test can look into.
+class FakeStatePlace final : public StatePlace {
+public:
+    std::set<std::string> admitted{"a", "b"};
+    std::map<std::string, KeyFiles> running;  ///< what tor has
+    std::map<std::string, Error> unreadable;
+    std::map<std::string, KeyFiles> laid_out;
+    std::map<std::string, std::string> nothing;
+
+    Result<std::set<std::string>> relays() override { return admitted; }
+    Result<KeyFiles> collect(const std::string& relay, std::size_t) override {
+        if (const auto found = unreadable.find(relay); found != unreadable.end()) return std::unexpected(found->second);
+        if (!running.contains(relay)) return fail(ErrorKind::not_found, "tor has written no state yet");
+        return copy_of(running.at(relay));
+    }
+    Result<void> lay_out(const std::string& relay, const KeyFiles& files) override {
+        laid_out[relay] = copy_of(files);
+        return {};
+    }
+    Result<void> lay_out_nothing(const std::string& relay, const std::string& reason) override {
+        nothing[relay] = reason;
+        return {};
+    }
+};
+
+// One boot of a machine, as far as lethe-stated goes.
+struct StateDaemon {
+    FakeStatePlace place;
+    TemporaryFolder runtime;
+    std::chrono::sys_seconds now = some_day;
+    StateService service;
+
+    explicit StateDaemon(Machine& machine, Configuration configuration = {})
+        : service(
+              folder_store(machine.folder.path()), [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); },
+              place, configuration, Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }) {
+        service.restore();
+    }
+    void tor_writes(const std::string& relay, const std::string& state) { place.running[relay] = state_files(state); }
+    std::string laid_out(const std::string& relay) {
+        const auto found = place.laid_out.find(relay);
+        return found == place.laid_out.end() ? "" : std::string(as_text(found->second.at("state").expose()));
+    }
+    const StateStatus& relay(const std::string& name) { return service.relays().at(name); }
+};
+
+}  // namespace
+}  // namespace lethe
