@@ -166,7 +166,8 @@ def secure_boot_lane(secure_boot, check, machines):
     refused("an added ESP credential is refused", lambda: machine.put("/loader/credentials/lethe.torrc.c.cred", TORRC), r"PCRs? .*\b12\b", only="off")
     refused("another boot loader is refused", lambda: machine.put("/EFI/BOOT/BOOTX64.EFI", original), r"PCRs? .*\b4\b", only="on")
     # The stub appends it with Secure Boot on, too, and measures it.
-    refused("an SMBIOS command line is refused", lambda: None, r"PCRs? .*\b12\b", "--smbios", "io.systemd.stub.kernel-cmdline-extra=lethe.evil=1")
+    refused("an SMBIOS command line is refused", lambda: None, r"PCRs? .*\b12\b", "--smbios", "io.systemd.stub.kernel-cmdline-extra=lethe.evil=1",
+            only="on")
     if on:
         def unsigned():
             machine.put(path, changed(b".cmdline", b"loglevel=4", b"loglevel=5"))
