@@ -99,6 +99,8 @@ Result<void> IdentityService::admit(const std::string& name, KeySet keys, const 
     auto& keyring = *TRY(open_keyring());
     auto roster = TRY(list_of_relays());
     const auto& fingerprint = keys.fingerprints.rsa;
+    std::optional<RosterEntry::Fingerprint> former_fingerprint;
+    if (replaces) former_fingerprint = TRY(parse_fingerprint(*replaces));
     for (const auto& [other, entry] : roster) {
         if (other != name && entry.fingerprint == fingerprint)
             return fail(ErrorKind::invalid_argument, "relay {} of this machine has this identity already; an identity runs once", other);
@@ -108,9 +110,10 @@ Result<void> IdentityService::admit(const std::string& name, KeySet keys, const 
     if (exists && !replaces)
         return fail(ErrorKind::already_exists, "relay {} has an identity, {}; to replace it, name that fingerprint with --replace", name,
                     entry.fingerprint ? text_of(*entry.fingerprint) : "of which nothing is known");
-    if (replaces && (!exists || !entry.fingerprint || TRY(parse_fingerprint(*replaces)) != *entry.fingerprint))
+    if (former_fingerprint && (!exists || entry.fingerprint != former_fingerprint))
         return fail(ErrorKind::invalid_argument,
-                    "relay {} does not have the identity {} that is to be replaced; see `lethectl identity list`", name, *replaces);
+                    "relay {} does not have the identity {} that is to be replaced; see `lethectl identity list`", name,
+                    text_of(*former_fingerprint));
     if (exists) entry.successor = fingerprint;
     else entry = {RelayStage::arriving, fingerprint};
     TRY(keyring.write_roster(roster));

@@ -35,6 +35,7 @@ def texts():
                         "enroll": ["enroll", "--x", "-y"], "version": ["--version"], "unknown": ["--no", "identity"]}.items():
         seed("command_line", name, "\0".join(words))
     seed("identity_service", "two", bytes([1, 0, 1, 1, 2, 0, 5, 2, 1, 0]))
+    seed("identity_service", "replaced-name", bytes.fromhex("530000ff00080001ff000800010a01020001010000"))  # was printed as it is
     seed("identity_service", "again", bytes([1, 0, 1, 0, 7, 1, 1, 0, 0]))
     seed("identity_service", "shut", bytes([1, 0, 4, 1, 0, 1, 1, 2, 0, 4, 0, 5, 2, 0]))
     seed("identity_service", "damaged", bytes([1, 0, 3, 0, 1, 0, 100, 1, 5, 1, 0, 2, 0]))
