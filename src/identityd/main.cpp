@@ -18,16 +18,12 @@ static MachineSettings settings() {
 
 static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
 
-static Result<OpenedStore> open_machine_store() {
-    const char* path = std::getenv("LETHE_STORE");
-    if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
-    return OpenedStore{TRY(Store::open(path)), false};
-}
+static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
 
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
-    IdentityService service(open_machine_store, open_tpm, place);
+    IdentityService service(open_store_here, open_tpm, place);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);

@@ -19,11 +19,7 @@ static StatePlaceSettings settings() {
 
 static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
 
-static Result<OpenedStore> open_machine_store() {
-    const char* path = std::getenv("LETHE_STORE");
-    if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
-    return OpenedStore{TRY(Store::open(path)), false};
-}
+static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
 
 static std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
@@ -32,7 +28,7 @@ static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     const auto places = settings();
     MachineStatePlace place(places);
-    StateService service(open_machine_store, open_tpm, place, configuration,
+    StateService service(open_store_here, open_tpm, place, configuration,
                          Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {

@@ -148,4 +148,10 @@ Result<OpenedStore> open_configured_store(const std::filesystem::path& folder, c
     return open_store(TRY(read_configuration()).store, folder, open_tpm);
 }
 
+Result<OpenedStore> open_machine_store(const OpenTpm& open_tpm) {
+    const char* path = std::getenv("LETHE_STORE");
+    if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
+    return OpenedStore{TRY(Store::open(path)), false};
+}
+
 }  // namespace lethe
