@@ -5,6 +5,7 @@
 #include "enroll/lock_boot.hpp"
 #include "keyring/keyring.hpp"
 #include "pcrlock/running_boot.hpp"
+#include "vault/minimal_states.hpp"
 
 namespace lethe {
 
@@ -13,6 +14,7 @@ namespace {
 const ObjectId vault_id{ObjectKind::vault, ""};
 const ObjectId policy_id{ObjectKind::policy, ""};
 const ObjectId enrolling_id{ObjectKind::enrolling, ""};
+const ObjectId state_id{ObjectKind::state, ""};
 
 // Whether the vault's record is whole. While `enrolling` is there, its first write may have been cut.
 Result<bool> vault_is_whole(const Store& store) {
@@ -21,7 +23,7 @@ Result<bool> vault_is_whole(const Store& store) {
 }
 
 Result<void> erase_objects(Store& store) {
-    for (const ObjectId& id : {vault_id, policy_id}) TRY(store.erase(id));
+    for (const ObjectId& id : {vault_id, policy_id, state_id}) TRY(store.erase(id));
     return erase_lists(store);
 }
 
@@ -36,6 +38,7 @@ Result<void> check_no_other_policy(Pcrlock& pcrlock) {
 /// Removes what enrolment leaves when it does not come to its end. `enrolling` goes last, so that this can be cut as well.
 Result<void> undo(const EnrolmentPorts& ports) {
     TRY(remove_policy(ports));
+    TRY(forget_numbered_states(ports.tpm));
     TRY(unlock_boots(ports.pcrlock));
     TRY(erase_objects(ports.store));
     return ports.store.erase(enrolling_id);

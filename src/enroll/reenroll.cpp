@@ -6,6 +6,8 @@
 #include "enroll/lock_boot.hpp"
 #include "keyring/keyring.hpp"
 #include "pcrlock/running_boot.hpp"
+#include "vault/minimal_states.hpp"
+#include "vault/snapshots.hpp"
 
 namespace lethe {
 
@@ -38,6 +40,17 @@ Result<void> expect_identity(const Keyring& keyring, std::string_view fingerprin
         fingerprint);
 }
 
+// A TPM that was replaced has not counted the relays' snapshots.
+Result<bool> take_snapshots_over(const EnrolmentPorts& ports, const VaultKey& key) {
+    if (ports.store_in_tpm) return false;
+    return TRY(Snapshots::open(ports.store.disk(), ports.tpm, key)).take_over();
+}
+
+Result<void> undo(const EnrolmentPorts& ports, bool counts) {
+    if (counts) TRY(forget_numbered_states(ports.tpm));
+    return remove_policy(ports);
+}
+
 Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, VaultKey key, const RecoveryPublicKey& recipient) {
     TRY(remove_policy(ports));
     const PolicyFile file = TRY(make_policy(ports, boot));
@@ -67,8 +80,10 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
     TRY(expect_identity(*keyring, request.fingerprint));
     const auto boot = TRY(lock_boot(ports, request.extra_pcrs));
 
+    // Before the vault is sealed: what is cut after that is not recovered a second time.
+    const bool counts = TRY(take_snapshots_over(ports, key));
     if (const auto done = seal_anew(ports, boot, std::move(key), recipient); !done) {
-        if (const auto undone = remove_policy(ports); !undone)
+        if (const auto undone = undo(ports, counts); !undone)
             return fail(done.error().kind, "{}. Undoing it failed as well ({}); the same command starts with that", done.error().message,
                         undone.error().message);
         return std::unexpected(done.error());

@@ -1,10 +1,11 @@
 // lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials it makes multi-user.target
-// start tor@NAME.service, and lethe-identityd.service wait for the relay's user. When the image came over the network it masks the ESP's
-// mounts.
+// start tor@NAME.service, and lethe-identityd.service wait for the relay's user. On each of the kernel's consoles it has the state of the
+// relays shown. When the image came over the network it masks the ESP's mounts.
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <print>
 
 #include "pcrlock/booted_image.hpp"
@@ -32,6 +33,12 @@ static void mask_esp(const fs::path& early) {
     }
 }
 
+// A line like "tty0 ttyS0".
+static void want_consoles(const fs::path& folder, const fs::path& active) {
+    std::ifstream consoles(active);
+    for (std::string console; consoles >> console;) want(folder, "multi-user.target", "lethe-console@.service", console);
+}
+
 int main(int count, char** values) try {
     if (count < 2) {
         std::println(stderr, "usage: lethe-generator NORMAL [EARLY LATE]");
@@ -39,6 +46,8 @@ int main(int count, char** values) try {
     }
     const char* efivars = std::getenv("LETHE_EFIVARS");  // for tests
     if (count > 2 && lethe::booted_from_network(efivars ? efivars : "/sys/firmware/efi/efivars")) mask_esp(values[2]);
+    const char* consoles = std::getenv("LETHE_CONSOLES");  // for tests
+    want_consoles(values[1], consoles ? consoles : "/sys/class/tty/console/active");
     const char* only = std::getenv("LETHE_CREDSTORE");  // for tests
     const std::array<fs::path, 1> only_folder{only ? only : ""};
     const auto relays = only ? lethe::configured_relays(only_folder) : lethe::configured_relays(lethe::credential_folders);

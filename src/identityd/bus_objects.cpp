@@ -1,10 +1,9 @@
 #include "identityd/bus_objects.hpp"
 
-#include <sdbus-c++/sdbus-c++.h>
-
 #include "base/file.hpp"
 #include "bus/errors.hpp"
 #include "bus/options.hpp"
+#include "bus/relay_object.hpp"
 #include "identityd/journal.hpp"
 #include "manager_adaptor.hpp"
 #include "relay_adaptor.hpp"
@@ -20,32 +19,14 @@ using VariantMap = std::map<std::string, sdbus::Variant>;
 
 sdbus::ObjectPath path_of(const std::string& relay) { return sdbus::ObjectPath{std::string{identity_path} + "/relay/" + relay}; }
 
-class RelayObject final
-    : public sdbus::AdaptorInterfaces<org::lethe::Identity1::Relay_adaptor, sdbus::Properties_adaptor, sdbus::ManagedObject_adaptor> {
+class IdentityRelay final : public RelayObject<org::lethe::Identity1::Relay_adaptor, RelayStatus> {
 public:
-    RelayObject(sdbus::IConnection& connection, const IdentityService& service, RelayStatus status)
-        : AdaptorInterfaces(connection, path_of(status.name)), service_(service), status_(std::move(status)) {
-        registerAdaptor();
-        emitInterfacesAddedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
-    }
-    ~RelayObject() {
-        try {
-            emitInterfacesRemovedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
-        } catch (const sdbus::Error&) {
-            // The bus is gone, and with it everybody who would want to know.
-        }
-        unregisterAdaptor();
-    }
-
-    void update(const RelayStatus& status) {
-        if (status == status_) return;
-        status_ = status;
-        emitPropertiesChangedSignal(INTERFACE_NAME);
+    IdentityRelay(sdbus::IConnection& connection, const IdentityService& service, const RelayStatus& status)
+        : RelayObject(connection, path_of(status.name), status), service_(service) {
+        announce();
     }
 
 private:
-    using Relay_adaptor::INTERFACE_NAME;
-
     void Verify() override {
         answer([&] { return service_.verify(status_.name); });
     }
@@ -61,7 +42,6 @@ private:
     std::vector<std::string> FamilyIds() override { return status_.family_ids; }
 
     const IdentityService& service_;
-    RelayStatus status_;
 };
 
 class ManagerObject final
@@ -148,20 +128,13 @@ private:
     // Brings the journal and the objects on the bus to what the service says.
     void announce() {
         log_state(service_);
-        std::erase_if(relays_, [&](const auto& relay) { return !service_.relays().contains(relay.first); });
-        for (const auto& [name, status] : service_.relays()) {
-            if (auto& object = relays_[name]) {
-                object->update(status);
-            } else {
-                object = std::make_unique<RelayObject>(connection_, service_, status);
-            }
-        }
+        reconcile(relays_, service_.relays(), connection_, service_);
         emitPropertiesChangedSignal(INTERFACE_NAME);
     }
 
     sdbus::IConnection& connection_;
     IdentityService& service_;
-    std::map<std::string, std::unique_ptr<RelayObject>> relays_;
+    std::map<std::string, std::unique_ptr<IdentityRelay>> relays_;
 };
 
 }  // namespace

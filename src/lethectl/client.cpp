@@ -1,7 +1,6 @@
 #include "lethectl/client.hpp"
 
 #include <algorithm>
-#include <format>
 #include <nlohmann/json.hpp>
 
 #include "bus/errors.hpp"
@@ -9,11 +8,6 @@
 
 namespace lethe::ctl {
 namespace {
-
-using Properties = std::map<sdbus::PropertyName, sdbus::Variant>;
-using ManagedObjects = std::map<sdbus::ObjectPath, std::map<sdbus::InterfaceName, Properties>>;
-
-std::string relay_path(const std::string& name) { return std::format("{}/relay/{}", manager_path, name); }
 
 int exit_for(ErrorKind kind) {
     switch (kind) {
@@ -29,12 +23,6 @@ int exit_for(ErrorKind kind) {
     }
 }
 
-template <class T>
-T value(const Properties& properties, const char* name) {
-    const auto found = properties.find(sdbus::PropertyName{name});
-    return found == properties.end() ? T{} : found->second.get<T>();
-}
-
 Relay to_relay(const Properties& properties) {
     return {.name = value<std::string>(properties, "Name"),
             .state = value<std::string>(properties, "State"),
@@ -48,28 +36,43 @@ Relay to_relay(const Properties& properties) {
             .family_ids = value<std::vector<std::string>>(properties, "FamilyIds")};
 }
 
-// A relay's name goes into an object path, which sd-bus does not accept with other characters.
+}  // namespace
+
 Outcome<void> check_name(const std::string& name) {
     const auto is_good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
     if (!name.empty() && std::ranges::all_of(name, is_good)) return {};
     return std::unexpected(Failure{exit_usage, std::format("\"{}\" is not a relay's name (lower-case letters and digits)", name), {}});
 }
 
-}  // namespace
+std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Service& service) {
+    std::map<sdbus::ObjectPath, std::map<sdbus::InterfaceName, Properties>> objects;
+    proxy(connection, service)->callMethod("GetManagedObjects").onInterface("org.freedesktop.DBus.ObjectManager").storeResultsTo(objects);
+    std::vector<Properties> relays;
+    for (const auto& [path, interfaces] : objects) {
+        if (const auto relay = interfaces.find(sdbus::InterfaceName{service.relay_interface()}); relay != interfaces.end())
+            relays.push_back(relay->second);
+    }
+    return relays;
+}
 
 Failure to_failure(const Error& error) { return {exit_for(error.kind), error.message, std::string(error_name(error.kind))}; }
 
-Failure to_failure(const sdbus::Error& error) {
+Failure to_failure(const sdbus::Error& error, const Service& service) {
     const std::string& name = error.getName();
     if (const auto kind = error_kind(name)) return {exit_for(*kind), error.getMessage(), name};
     const auto is = [&](std::string_view last) { return name == std::format("org.freedesktop.DBus.Error.{}", last); };
+    const auto told = [&](Exit status, std::string_view what) {
+        return Failure{status, std::format("{0} {1}; see `systemctl status {0}`", service.unit, what), name};
+    };
     if (is("AccessDenied") || is("InteractiveAuthorizationRequired")) return {exit_refused, "only root may do this", name};
-    if (is("ServiceUnknown") || is("NameHasNoOwner") || name.starts_with("org.freedesktop.DBus.Error.Spawn") ||
-        name.starts_with("org.freedesktop.systemd1.")) {
-        return {exit_person, "lethe-identityd is not running; see `systemctl status lethe-identityd` and start it", name};
-    }
+    // The bus says with systemd's own errors that it cannot start a service.
+    const bool unstarted = name.starts_with("org.freedesktop.systemd1.") && !name.starts_with(service.name);
+    if (is("ServiceUnknown") || is("NameHasNoOwner") || name.starts_with("org.freedesktop.DBus.Error.Spawn") || unstarted)
+        return told(exit_person, "is not running");
+    if (is("NoReply") || is("Timeout") || is("TimedOut")) return told(exit_failed, "does not answer");
     if (is("FileNotFound") || is("NoServer")) return {exit_person, "the system bus is not there; see `systemctl status dbus`", name};
-    if (is("UnknownObject") || is("UnknownMethod")) return {exit_refused, "there is no such relay; see `lethectl identity list`", name};
+    if (is("UnknownObject") || is("UnknownMethod"))
+        return {exit_refused, std::format("there is no such relay; see `{}`", service.lister), name};
     return {exit_failed, std::format("{} ({})", error.getMessage(), name), name};
 }
 
@@ -87,19 +90,14 @@ nlohmann::ordered_json to_json(const Relay& relay) {
 }
 
 Outcome<Identities> read_identities() {
-    return call([](sdbus::IConnection& connection) {
-        const auto manager = proxy(connection, identity_service, manager_path);
-        const Properties properties = manager->getAllProperties().onInterface(manager_interface);
+    return call(identity_service, [](sdbus::IConnection& connection) {
+        const Properties properties =
+            proxy(connection, identity_service)->getAllProperties().onInterface(identity_service.manager_interface());
         Identities all{.vault = {value<std::string>(properties, "VaultState"), value<std::string>(properties, "VaultReason"),
                                  value<std::string>(properties, "VaultErrorName"), value<std::string>(properties, "Version"),
                                  value<std::string>(properties, "RecoveryKey"), value<std::string>(properties, "RecoveryReason")},
                        .relays = {}};
-        ManagedObjects objects;
-        manager->callMethod("GetManagedObjects").onInterface("org.freedesktop.DBus.ObjectManager").storeResultsTo(objects);
-        for (const auto& [path, interfaces] : objects) {
-            if (const auto relay = interfaces.find(sdbus::InterfaceName{relay_interface}); relay != interfaces.end())
-                all.relays.push_back(to_relay(relay->second));
-        }
+        for (const auto& relay : relay_objects(connection, identity_service)) all.relays.push_back(to_relay(relay));
         std::ranges::sort(all.relays, {}, &Relay::name);
         return all;
     });
@@ -107,17 +105,18 @@ Outcome<Identities> read_identities() {
 
 Outcome<Relay> read_relay(const std::string& name) {
     if (const auto checked = check_name(name); !checked) return std::unexpected(checked.error());
-    return call([&](sdbus::IConnection& connection) {
-        const Properties properties =
-            proxy(connection, identity_service, relay_path(name))->getAllProperties().onInterface(relay_interface);
-        return to_relay(properties);
+    return call(identity_service, [&](sdbus::IConnection& connection) {
+        const auto relay = proxy(connection, identity_service, identity_service.relay_path(name));
+        return to_relay(relay->getAllProperties().onInterface(identity_service.relay_interface()));
     });
 }
 
 Outcome<void> verify_relay(const std::string& name) {
     if (const auto checked = check_name(name); !checked) return checked;
-    return call([&](sdbus::IConnection& connection) {
-        proxy(connection, identity_service, relay_path(name))->callMethod("Verify").onInterface(relay_interface);
+    return call(identity_service, [&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service, identity_service.relay_path(name))
+            ->callMethod("Verify")
+            .onInterface(identity_service.relay_interface());
     });
 }
 

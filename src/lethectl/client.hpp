@@ -58,6 +58,9 @@ Outcome<void> set_recovery_key(const std::string& key);
 Outcome<void> verify_relay(const std::string& name);
 Outcome<void> reload();
 
+/// The name of the unit that runs a relay's tor.
+std::string tor_unit(const std::string& relay);
+
 /// What systemd says about a service.
 struct ServiceState {
     std::string active;  ///< ActiveState: "active", "failed"; "inactive" when it is not loaded, "unknown" when systemd does not answer

@@ -2,27 +2,56 @@
 
 #include <sdbus-c++/sdbus-c++.h>
 
+#include <format>
+
 #include "lethectl/client.hpp"
 
 // What the parts of the client share.
 namespace lethe::ctl {
 
-inline constexpr auto identity_service = "org.lethe.Identity1";
-inline constexpr auto manager_path = "/org/lethe/Identity1";
-inline constexpr auto manager_interface = "org.lethe.Identity1.Manager";
-inline constexpr auto relay_interface = "org.lethe.Identity1.Relay";
+/// A service on the system bus, and what a person is told when it does not do what it is asked.
+struct Service {
+    const char* name;
+    const char* path;    ///< of its first object
+    const char* unit;    ///< whose status says why it is away
+    const char* lister;  ///< the command that shows which relays it has
+
+    std::string manager_interface() const { return std::format("{}.Manager", name); }
+    std::string relay_interface() const { return std::format("{}.Relay", name); }
+    std::string relay_path(const std::string& relay) const { return std::format("{}/relay/{}", path, relay); }
+};
+inline constexpr Service identity_service{"org.lethe.Identity1", "/org/lethe/Identity1", "lethe-identityd", "lethectl identity list"};
+inline constexpr Service state_service{"org.lethe.State1", "/org/lethe/State1", "lethe-stated", "lethectl state show"};
 // The first call may start the service, and that may make keys.
 inline constexpr auto patience = std::chrono::minutes{3};
 
-Failure to_failure(const sdbus::Error& error);
+/// What a call of the service failed with, as this tool reports it.
+Failure to_failure(const sdbus::Error& error, const Service& service);
 
-inline std::unique_ptr<sdbus::IProxy> proxy(sdbus::IConnection& connection, const char* destination, const std::string& path) {
-    return sdbus::createProxy(connection, sdbus::ServiceName{destination}, sdbus::ObjectPath{path});
+using Properties = std::map<sdbus::PropertyName, sdbus::Variant>;
+
+template <class T>
+T value(const Properties& properties, const char* name) {
+    const auto found = properties.find(sdbus::PropertyName{name});
+    return found == properties.end() ? T{} : found->second.get<T>();
 }
 
-/// Calls the function with a connection to the system bus; what it throws becomes a Failure.
+/// A relay's name goes into an object path, which sd-bus does not accept with other characters.
+Outcome<void> check_name(const std::string& name);
+
+inline std::unique_ptr<sdbus::IProxy> proxy(sdbus::IConnection& connection, const Service& service, const std::string& path) {
+    return sdbus::createProxy(connection, sdbus::ServiceName{service.name}, sdbus::ObjectPath{path});
+}
+inline std::unique_ptr<sdbus::IProxy> proxy(sdbus::IConnection& connection, const Service& service) {
+    return proxy(connection, service, service.path);
+}
+
+/// The properties of the service's objects for relays.
+std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Service& service);
+
+/// Calls the function with a connection to the system bus; what it throws becomes a Failure that names the service.
 template <class Function>
-auto call(Function&& function) -> Outcome<decltype(function(std::declval<sdbus::IConnection&>()))> {
+auto call(const Service& service, Function&& function) -> Outcome<decltype(function(std::declval<sdbus::IConnection&>()))> {
     try {
         const auto connection = sdbus::createSystemBusConnection();
         connection->setMethodCallTimeout(patience);
@@ -33,7 +62,7 @@ auto call(Function&& function) -> Outcome<decltype(function(std::declval<sdbus::
             return function(*connection);
         }
     } catch (const sdbus::Error& error) {
-        return std::unexpected(to_failure(error));
+        return std::unexpected(to_failure(error, service));
     }
 }
 

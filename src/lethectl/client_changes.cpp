@@ -26,24 +26,24 @@ std::string last_part(const sdbus::ObjectPath& path) { return path.substr(path.r
 }  // namespace
 
 Outcome<void> create_relay(const std::string& name) {
-    return call([&](sdbus::IConnection& connection) {
+    return call(identity_service, [&](sdbus::IConnection& connection) {
         sdbus::ObjectPath path;
-        proxy(connection, identity_service, manager_path)
+        proxy(connection, identity_service)
             ->callMethod("CreateRelay")
-            .onInterface(manager_interface)
+            .onInterface(identity_service.manager_interface())
             .withArguments(name)
             .storeResultsTo(path);
     });
 }
 
 Outcome<void> import_relay(const std::string& name, const std::map<std::string, Fd>& files, const std::optional<std::string>& replace) {
-    return call([&](sdbus::IConnection& connection) {
+    return call(identity_service, [&](sdbus::IConnection& connection) {
         std::map<std::string, sdbus::UnixFd> offered;
         for (const auto& [file, fd] : files) offered.emplace(file, sdbus::UnixFd{fd.get()});
         sdbus::ObjectPath path;
-        proxy(connection, identity_service, manager_path)
+        proxy(connection, identity_service)
             ->callMethod("ImportRelay")
-            .onInterface(manager_interface)
+            .onInterface(identity_service.manager_interface())
             .withArguments(name, offered, options_of(std::nullopt, replace))
             .storeResultsTo(path);
     });
@@ -51,12 +51,12 @@ Outcome<void> import_relay(const std::string& name, const std::map<std::string, 
 
 Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret>& passphrase) {
     sdbus::UnixFd sealed;
-    const auto called = call([&](sdbus::IConnection& connection) {
+    const auto called = call(identity_service, [&](sdbus::IConnection& connection) {
         Options options;
         if (passphrase) options["passphrase"] = sdbus::Variant{descriptor_of(passphrase->expose())};
-        proxy(connection, identity_service, manager_path)
+        proxy(connection, identity_service)
             ->callMethod("ExportRelay")
-            .onInterface(manager_interface)
+            .onInterface(identity_service.manager_interface())
             .withArguments(name, options)
             .storeResultsTo(sealed);
     });
@@ -69,11 +69,11 @@ Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret
 
 Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
                                    const std::optional<std::string>& replace) {
-    return call([&](sdbus::IConnection& connection) {
+    return call(identity_service, [&](sdbus::IConnection& connection) {
         sdbus::ObjectPath path;
-        proxy(connection, identity_service, manager_path)
+        proxy(connection, identity_service)
             ->callMethod("RecoverRelay")
-            .onInterface(manager_interface)
+            .onInterface(identity_service.manager_interface())
             .withArguments(descriptor_of(file), descriptor_of(secret.expose()), options_of(name, replace))
             .storeResultsTo(path);
         return last_part(path);
@@ -81,23 +81,26 @@ Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const s
 }
 
 Outcome<void> forget_relay(const std::string& name, const std::string& fingerprint) {
-    return call([&](sdbus::IConnection& connection) {
-        proxy(connection, identity_service, manager_path)
+    return call(identity_service, [&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service)
             ->callMethod("ForgetRelay")
-            .onInterface(manager_interface)
+            .onInterface(identity_service.manager_interface())
             .withArguments(name, fingerprint);
     });
 }
 
 Outcome<void> set_recovery_key(const std::string& key) {
-    return call([&](sdbus::IConnection& connection) {
-        proxy(connection, identity_service, manager_path)->callMethod("SetRecoveryKey").onInterface(manager_interface).withArguments(key);
+    return call(identity_service, [&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service)
+            ->callMethod("SetRecoveryKey")
+            .onInterface(identity_service.manager_interface())
+            .withArguments(key);
     });
 }
 
 Outcome<void> reload() {
-    return call([](sdbus::IConnection& connection) {
-        proxy(connection, identity_service, manager_path)->callMethod("Reload").onInterface(manager_interface);
+    return call(identity_service, [](sdbus::IConnection& connection) {
+        proxy(connection, identity_service)->callMethod("Reload").onInterface(identity_service.manager_interface());
     });
 }
 

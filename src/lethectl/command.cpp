@@ -21,6 +21,7 @@ constexpr std::array recover_options = {
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
     Option{"--fingerprint", "FINGERPRINT", "with --store: one of the relays that must be in it"},
 };
+constexpr std::array reset_options = {Option{"--yes", "", "do it: without this option it only says what that means"}};
 
 std::string synopsis(const Command& command) {
     auto text = std::string(command.name);
@@ -46,6 +47,9 @@ std::span<const Command> commands() {
         Command{"identity forget", "NAME FINGERPRINT", "wipe a relay's keys for good (root)", identity_forget, 2, 2},
         Command{"identity verify", "[NAME]", "check that what is sealed is whole and is what is installed", identity_verify, 0, 1},
         Command{"identity reload", "", "open the vault again and install what is not installed (root)", identity_reload},
+        Command{"state show", "[NAME]", "show what each relay's state was restored from, and the newest snapshot", state_show, 0, 1},
+        Command{"state snapshot", "", "seal every relay's state now (root)", state_snapshot},
+        Command{"state reset", "", "give up all snapshots and count anew (root)", state_reset, 0, 0, reset_options},
         Command{"recovery-key new", "FILE", "make a pair; the secret half goes to a file, to be kept offline", recovery_key_new, 1, 1},
         Command{"recovery-key set", "KEY", "seal exports and the vault key to this public key (root)", recovery_key_set, 1, 1},
         Command{"recovery-key show", "", "show the recovery key that is set", recovery_key_show},

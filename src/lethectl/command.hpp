@@ -13,9 +13,10 @@ namespace lethe::ctl {
 /// The exit statuses, as lethectl(1) documents them.
 enum Exit : int {
     exit_ok = 0,
-    exit_failed = 1,   ///< the system or the service failed
-    exit_usage = 2,    ///< the command line is wrong
-    exit_person = 3,   ///< it works as built, and something needs a person: the vault is shut, keys are damaged, the service is away
+    exit_failed = 1,  ///< the system or the service failed
+    exit_usage = 2,   ///< the command line is wrong
+    exit_person =
+        3,  ///< it works as built, and something needs a person: the vault is shut, keys are damaged, state is lost, a service is away
     exit_refused = 4,  ///< not allowed, already there, or no such relay
 };
 
@@ -70,6 +71,9 @@ Outcome<int> identity_export(const Invocation&);
 Outcome<int> identity_recover(const Invocation&);
 Outcome<int> identity_forget(const Invocation&);
 Outcome<int> identity_reload(const Invocation&);
+Outcome<int> state_show(const Invocation&);
+Outcome<int> state_snapshot(const Invocation&);
+Outcome<int> state_reset(const Invocation&);
 Outcome<int> recovery_key_new(const Invocation&);
 Outcome<int> recovery_key_set(const Invocation&);
 Outcome<int> recovery_key_show(const Invocation&);

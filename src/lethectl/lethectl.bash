@@ -12,11 +12,12 @@ _lethectl() {
         --key|--passphrase-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         --replace|--fingerprint) choices=$(_lethectl_fingerprints) ;;
         *) case ${words[*]} in
-            '') choices='status enroll identity recovery-key --json --help --version' ;;
+            '') choices='status enroll identity state recovery-key --json --help --version' ;;
             enroll*) choices=$(lethectl enroll --help 2>/dev/null | grep -oE -- '--[a-z-]+') ;;
             identity) choices='list show create import export recover forget verify reload' ;;
+            state) choices='show snapshot reset' ;;
             recovery-key) choices='new set show remove' ;;
-            'identity show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;
+            'identity show'|'state show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;
             'identity forget '*) choices=$(_lethectl_fingerprints) ;;
             'identity import '*|'identity export '*|'identity recover'|'recovery-key new')
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"; compgen -W "$(_lethectl_options)" -- "$current"); return ;;

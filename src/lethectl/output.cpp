@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <format>
@@ -52,6 +53,31 @@ std::string table(const std::vector<std::vector<Cell>>& rows) {
 std::string date_text(std::uint64_t seconds) {
     if (seconds == 0) return "-";
     return std::format("{:%F %R} UTC", std::chrono::sys_seconds{std::chrono::seconds{seconds}});
+}
+
+std::string size_text(std::uint64_t octets) {
+    if (octets < 1000) return std::format("{} B", octets);
+    // In tenths of the unit, rounded, so that 999950 is 1.0 MB and not 1000.0 KB.
+    static constexpr std::array units = {"KB", "MB", "GB", "TB"};
+    std::uint64_t step = 100;
+    for (std::size_t unit = 0;; ++unit, step *= 1000) {
+        const auto tenths = octets / step + (octets % step >= step / 2 ? 1 : 0);
+        if (tenths < 10000 || unit + 1 == units.size())
+            return tenths < 1000 ? std::format("{}.{} {}", tenths / 10, tenths % 10, units[unit])
+                                 : std::format("{} {}", tenths / 10, units[unit]);
+    }
+}
+
+std::string rate_text(std::uint64_t octets) { return size_text(octets) + "/s"; }
+
+std::string age_text(std::uint64_t then, std::uint64_t now) {
+    if (then == 0) return "-";
+    if (then > now + 60) return "clock behind";
+    const auto seconds = now > then ? now - then : 0;
+    if (seconds < 60) return std::format("{} s", seconds);
+    if (seconds < 60 * 60) return std::format("{} min", seconds / 60);
+    if (seconds < 48 * 3600) return std::format("{} h", seconds / 3600);
+    return std::format("{} d", seconds / 86400);
 }
 
 }  // namespace lethe::ctl

@@ -22,4 +22,14 @@ std::string table(const std::vector<std::vector<Cell>>& rows);
 /// Seconds since the epoch as "2026-11-21 22:15 UTC"; "-" for 0.
 std::string date_text(std::uint64_t seconds);
 
+/// Octets as "8.1 KB", a thousand to the KB.
+std::string size_text(std::uint64_t octets);
+
+/// Octets a second as "3.2 MB/s".
+std::string rate_text(std::uint64_t octets);
+
+/// How long ago something was, as "12 min", "3 h", "2 d", rounded down; "-" when that is not known.
+/// @param then, now  seconds since the epoch. When the clock is behind by more than a minute, that is what is said.
+std::string age_text(std::uint64_t then, std::uint64_t now);
+
 }  // namespace lethe::ctl

@@ -7,13 +7,11 @@
 namespace lethe::ctl {
 namespace {
 
-const std::string systemd = "org.freedesktop.systemd1";
-constexpr auto systemd_path = "/org/freedesktop/systemd1";
+// Away only when the bus is.
+constexpr Service systemd{"org.freedesktop.systemd1", "/org/freedesktop/systemd1", "dbus", "systemctl"};
 // Debian's tor is given 60 s to close its circuits.
 constexpr std::chrono::seconds stop_limit{75};
 constexpr std::chrono::milliseconds look_again{200};
-
-std::string tor_unit(const std::string& relay) { return std::format("tor@{}.service", relay); }
 
 bool is_up(const std::string& unit) {
     const auto active = service_state(unit).active;
@@ -21,11 +19,11 @@ bool is_up(const std::string& unit) {
 }
 
 Outcome<void> ask(const std::string& unit, const char* method) {
-    return call([&](sdbus::IConnection& connection) {
+    return call(systemd, [&](sdbus::IConnection& connection) {
         sdbus::ObjectPath job;
-        proxy(connection, systemd.c_str(), systemd_path)
+        proxy(connection, systemd)
             ->callMethod(method)
-            .onInterface(systemd + ".Manager")
+            .onInterface(systemd.manager_interface())
             .withArguments(unit, "replace")
             .storeResultsTo(job);
     });
@@ -33,21 +31,23 @@ Outcome<void> ask(const std::string& unit, const char* method) {
 
 }  // namespace
 
+std::string tor_unit(const std::string& relay) { return std::format("tor@{}.service", relay); }
+
 ServiceState service_state(const std::string& unit) {
     try {
         const auto connection = sdbus::createSystemBusConnection();
         sdbus::ObjectPath path;
-        proxy(*connection, systemd.c_str(), systemd_path)
+        proxy(*connection, systemd)
             ->callMethod("GetUnit")
-            .onInterface(systemd + ".Manager")
+            .onInterface(systemd.manager_interface())
             .withArguments(unit)
             .storeResultsTo(path);
-        const auto object = proxy(*connection, systemd.c_str(), path);
-        const sdbus::Variant active = object->getProperty("ActiveState").onInterface(systemd + ".Unit");
-        const sdbus::Variant text = object->getProperty("StatusText").onInterface(systemd + ".Service");
+        const auto object = proxy(*connection, systemd, path);
+        const sdbus::Variant active = object->getProperty("ActiveState").onInterface("org.freedesktop.systemd1.Unit");
+        const sdbus::Variant text = object->getProperty("StatusText").onInterface("org.freedesktop.systemd1.Service");
         return {active.get<std::string>(), text.get<std::string>()};
     } catch (const sdbus::Error& error) {
-        return {error.getName() == systemd + ".NoSuchUnit" ? "inactive" : "unknown", ""};
+        return {error.getName() == "org.freedesktop.systemd1.NoSuchUnit" ? "inactive" : "unknown", ""};
     }
 }
 

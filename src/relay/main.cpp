@@ -10,14 +10,25 @@
 #include <print>
 
 #include "bus/client.hpp"
+#include "relay/clock.hpp"
 #include "relay/gate.hpp"
-#include "vault/object.hpp"
+#include "relay/restored_state.hpp"
+#include "tor/torrc.hpp"
+#include "vault/configuration.hpp"
 
 using namespace lethe;
 
 namespace {
 
 constexpr int exit_refused = 78;  // EX_CONFIG; RestartPreventExitStatus= in the unit names it
+constexpr int exit_later = 75;    // EX_TEMPFAIL: systemd starts it again
+
+// Why tor does not start, and what the process ends with.
+struct Refusal {
+    Refusal(Error why, int status = exit_refused) : error(std::move(why)), exit_status(status) {}
+    Error error;
+    int exit_status;
+};
 
 // What identityd says about a relay without a manifest.
 std::string reason(const std::string& relay) {
@@ -45,7 +56,29 @@ std::filesystem::path torrc_of(const std::string& relay) {
     return std::filesystem::path("/etc/tor/instances") / relay / "torrc";
 }
 
-Result<void> become_tor(const std::string& relay) {
+void tell_waiting(const std::string& what) {
+    constexpr auto extend_us = "30000000";
+    sd_notify(0, std::format("EXTEND_TIMEOUT_USEC={}\nSTATUS=tor waits: {}", extend_us, what).c_str());
+}
+
+// Its state, when lethe-stated has any for it, and a clock with which tor does not throw that away.
+std::expected<void, Refusal> take_over(const RuntimePaths& paths, const std::string& relay) {
+    const auto configuration = TRY(read_configuration());
+    const std::filesystem::path restored = std::getenv("LETHE_STATE") ? std::getenv("LETHE_STATE") : "/run/lethe-state";  // for tests
+    auto folders = relay_paths(relay, paths.key_folder("").parent_path());
+    if (const char* instances = std::getenv("LETHE_INSTANCES")) folders.data_directory = std::filesystem::path(instances) / relay;
+    const auto written = TRY(take_over_state({.laid_out = restored / "restored" / relay,
+                                              .reason = restored / "nothing" / relay,
+                                              .data = folders.data_directory,
+                                              .keys = folders.key_directory},
+                                             configuration.require_state));
+    SystemClock clock;
+    const auto waited = wait_for_clock(clock, {configuration.wait_for_clock, configuration.clock_timeout, written}, tell_waiting);
+    if (!waited) return std::unexpected(Refusal(waited.error(), exit_later));
+    return {};
+}
+
+std::expected<void, Refusal> become_tor(const std::string& relay) {
     TRY(check_relay_name(relay));
     RuntimePaths paths;
     if (const char* path = std::getenv("LETHE_RUNTIME")) paths.runtime = path;  // for tests
@@ -56,6 +89,7 @@ Result<void> become_tor(const std::string& relay) {
     if (!runtime) return fail(ErrorKind::invalid_argument, "RUNTIME_DIRECTORY is not set: start tor@{}.service instead", relay);
     const TorFiles files{.torrc = torrc_of(relay), .defaults = std::filesystem::path(runtime) / "defaults-torrc"};
     TRY(write_defaults(paths, relay, *keys, files));
+    TRY(take_over(paths, relay));
     ::execl("/usr/bin/tor", "tor", "--defaults-torrc", files.defaults.c_str(), "-f", files.torrc.c_str(), nullptr);
     return fail_errno(errno, "/usr/bin/tor");
 }
@@ -67,9 +101,9 @@ int main(int count, char** values) {
         std::println(stderr, "usage: lethe-relay NAME");
         return 2;
     }
-    const auto failed = become_tor(values[1]);
-    std::println(stderr, "<3>relay {} does not start: {}", values[1], failed.error().message);
+    const Refusal refused = become_tor(values[1]).error();
+    std::println(stderr, "<3>relay {} does not start: {}", values[1], refused.error.message);
     // Where `lethectl status` finds it: the machine may have no shell to read the journal with.
-    sd_notify(0, ("STATUS=" + failed.error().message).c_str());
-    return exit_refused;
+    sd_notify(0, ("STATUS=" + refused.error.message).c_str());
+    return refused.exit_status;
 }

@@ -1,55 +1,33 @@
 #include "stated/bus_objects.hpp"
 
-#include <sdbus-c++/sdbus-c++.h>
-
 #include <print>
 
 #include "bus/errors.hpp"
+#include "bus/relay_object.hpp"
 #include "state_manager_adaptor.hpp"
 #include "state_relay_adaptor.hpp"
 
 namespace lethe {
 namespace {
 
-sdbus::ObjectPath path_of(const std::string& relay) { return sdbus::ObjectPath{std::string{state_path} + "/relay/" + relay}; }
-
 std::uint64_t seconds(std::chrono::sys_seconds time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 
-class RelayObject final
-    : public sdbus::AdaptorInterfaces<org::lethe::State1::Relay_adaptor, sdbus::Properties_adaptor, sdbus::ManagedObject_adaptor> {
+class StateRelay final : public RelayObject<org::lethe::State1::Relay_adaptor, StateStatus> {
 public:
-    RelayObject(sdbus::IConnection& connection, StateStatus status)
-        : AdaptorInterfaces(connection, path_of(status.name)), status_(std::move(status)) {
-        registerAdaptor();
-        emitInterfacesAddedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
-    }
-    ~RelayObject() {
-        try {
-            emitInterfacesRemovedSignal({sdbus::InterfaceName{INTERFACE_NAME}});
-        } catch (const sdbus::Error&) {
-            // The bus is gone, and with it everybody who would want to know.
-        }
-        unregisterAdaptor();
-    }
-
-    void update(const StateStatus& status) {
-        if (status == status_) return;
-        status_ = status;
-        emitPropertiesChangedSignal(INTERFACE_NAME);
+    StateRelay(sdbus::IConnection& connection, const StateStatus& status)
+        : RelayObject(connection, sdbus::ObjectPath{std::string{state_path} + "/relay/" + status.name}, status) {
+        announce();
     }
 
 private:
-    using Relay_adaptor::INTERFACE_NAME;
-
     std::string Name() override { return status_.name; }
     std::string Source() override { return std::string{name_of(status_.source)}; }
-    std::string Reason() override { return status_.trouble.empty() ? status_.reason : status_.trouble; }
+    std::string Reason() override { return status_.reason; }
+    std::string Trouble() override { return status_.trouble; }
     uint64_t Generation() override { return status_.generation; }
     uint64_t Taken() override { return seconds(status_.taken); }
     uint64_t Size() override { return status_.octets; }
     uint64_t RestoredBandwidth() override { return status_.restored_bandwidth; }
-
-    StateStatus status_;
 };
 
 class ManagerObject final
@@ -91,6 +69,13 @@ private:
     uint64_t Snapshot() override {
         return change([&] { return service_.snapshot(SnapshotCause::request); });
     }
+    void Reload() override {
+        change([&] {
+            service_.restore();
+            log_restored();
+            return Result<void>{};
+        });
+    }
     void Reset() override {
         change([&] { return service_.reset(); });
     }
@@ -100,14 +85,11 @@ private:
     uint64_t Generation() override { return service_.generation(); }
     uint32_t SnapshotsPerDay() override { return service_.per_day(); }
     uint32_t BudgetLeft() override { return service_.budget_left(); }
+    std::string MinimalReason() override { return service_.minimal_reason(); }
     std::string Version() override { return LETHE_VERSION; }
 
     void announce() {
-        std::erase_if(relays_, [&](const auto& relay) { return !service_.relays().contains(relay.first); });
-        for (const auto& [name, status] : service_.relays()) {
-            if (auto& object = relays_[name]) object->update(status);
-            else object = std::make_unique<RelayObject>(connection_, status);
-        }
+        reconcile(relays_, service_.relays(), connection_);
         emitPropertiesChangedSignal(INTERFACE_NAME);
     }
 
@@ -123,7 +105,7 @@ private:
 
     sdbus::IConnection& connection_;
     StateService& service_;
-    std::map<std::string, std::unique_ptr<RelayObject>> relays_;
+    std::map<std::string, std::unique_ptr<StateRelay>> relays_;
     std::string trouble_;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ranges>
 
@@ -36,6 +37,15 @@ Result<void> collect_into(KeyFiles& files, uid_t user, const fs::path& folder, c
     return {};
 }
 
+// A manifest that was taken away meanwhile is that of a relay which may not run.
+Result<RsaFingerprint> fingerprint_in(const fs::path& manifest) {
+    const Octets octets = TRY(from_hex(TRY(read_manifest(manifest)).fingerprint));
+    RsaFingerprint fingerprint;
+    if (octets.size() != fingerprint.size()) return fail(ErrorKind::corrupt, "{} has no fingerprint", manifest.native());
+    std::ranges::copy(octets, fingerprint.begin());
+    return fingerprint;
+}
+
 // tor renames the key that it has to NAME.old, and then makes the new one.
 Result<void> expect_no_rotation(const KeyFiles& files) {
     for (const auto& [name, former] : {std::pair{key_file::onion, key_file::onion_old}, {key_file::onion_ntor, key_file::onion_ntor_old}})
@@ -46,13 +56,13 @@ Result<void> expect_no_rotation(const KeyFiles& files) {
 
 }  // namespace
 
-Result<std::set<std::string>> MachineStatePlace::relays() {
-    std::set<std::string> names;
+Result<std::map<std::string, RsaFingerprint>> MachineStatePlace::relays() {
+    std::map<std::string, RsaFingerprint> relays;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(settings_.identity.manifest("").parent_path(), error))
-        names.insert(entry.path().filename());
+        if (const auto fingerprint = fingerprint_in(entry.path())) relays.emplace(entry.path().filename(), *fingerprint);
     if (error && error != std::errc::no_such_file_or_directory) return fail_errno(error.value(), "manifests");
-    return names;
+    return relays;
 }
 
 Result<KeyFiles> MachineStatePlace::collect(const std::string& relay, std::size_t cache_limit_octets) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "relay/manifest.hpp"
 #include "tor/state_payload.hpp"
@@ -13,8 +13,8 @@ class StatePlace {
 public:
     virtual ~StatePlace() = default;
 
-    /// The relays that may run: those that identityd has admitted.
-    virtual Result<std::set<std::string>> relays() = 0;
+    /// The relays that may run, which are those that identityd has admitted, and the identity that each has.
+    virtual Result<std::map<std::string, RsaFingerprint>> relays() = 0;
 
     /// A relay's state file, onion keys and, when `cache_limit_octets` is not 0, cached files, as they are now. Each is opened once, so
     /// that what is read of it is of one moment; tor replaces files as a whole.
@@ -55,7 +55,7 @@ class MachineStatePlace final : public StatePlace {
 public:
     explicit MachineStatePlace(StatePlaceSettings settings) : settings_(std::move(settings)) {}
 
-    Result<std::set<std::string>> relays() override;
+    Result<std::map<std::string, RsaFingerprint>> relays() override;
     Result<KeyFiles> collect(const std::string& relay, std::size_t cache_limit_octets) override;
     Result<void> lay_out(const std::string& relay, const KeyFiles& files) override;
     Result<void> lay_out_nothing(const std::string& relay, const std::string& reason) override;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "stated/budget.hpp"
+#include "stated/minimal_keeper.hpp"
 #include "stated/place.hpp"
 #include "vault/configuration.hpp"
 #include "vault/snapshots.hpp"
@@ -13,9 +14,10 @@ namespace lethe {
 
 enum class StateStanding {
     open,     ///< snapshots are taken
+    minimal,  ///< there is no disk for snapshots: the bandwidth history alone is kept, in the TPM
     refused,  ///< what the store holds is older than the TPM's counter says, or the counter is another: a person has to say what is to be
               ///< done
-    shut,     ///< the vault is shut, or there is no place for snapshots
+    shut,     ///< the vault is shut
 };
 std::string_view name_of(StateStanding standing);
 
@@ -27,10 +29,10 @@ struct StateStatus {
     std::string name;
     StateSource source = StateSource::nothing;
     std::string reason;                    ///< why it was not the newest snapshot, or what is wrong with it
-    std::string trouble;                   ///< why its state could not be taken into the last snapshot
+    std::string trouble;                   ///< why its state could not be taken up the last time
     std::uint64_t generation = 0;          ///< of the newest snapshot with this relay's state; 0: none
-    std::chrono::sys_seconds taken{};      ///< when that was
-    std::uint64_t octets = 0;              ///< of its state in it, before compression
+    std::chrono::sys_seconds taken{};      ///< when its state was taken up last; or what there is of it written
+    std::uint64_t octets = 0;              ///< of its state then, before compression
     std::uint64_t restored_bandwidth = 0;  ///< octets a second that tor announces from what it was given
     bool operator==(const StateStatus&) const = default;
 };
@@ -56,38 +58,55 @@ public:
     /// went. Relays whose tor has its state already are left alone.
     void restore();
 
-    /// Seals the state of every relay that has changed, if one has. A relay whose state is not whole keeps what the last snapshot had.
+    /// Seals the state of every relay that has changed, if one has. A relay whose state is not whole keeps what the last snapshot had; one
+    /// that is forgotten is in neither slot afterwards. On a machine without a disk the bandwidth history goes into the TPM.
     ///
-    /// @return the number of the newest snapshot.
+    /// @return the number of the newest snapshot; 0 on a machine without a disk.
     /// @error wrong_state  the vault is shut, the snapshots are refused, or the day's budget is spent.
     /// @error corrupt      a relay's state is not whole; the others are in a snapshot. Names the relay.
     /// @error io, tpm_unavailable  as Snapshots::write; the next one tries again.
     Result<std::uint64_t> snapshot(SnapshotCause cause);
 
-    /// Gives up all snapshots, defines the counter anew, and takes up what the relays have.
+    /// Gives up all that is kept and defines the counter anew. What the relays have is taken up by the next snapshot.
     Result<void> reset();
 
     StateStanding standing() const { return standing_; }
     const std::optional<Error>& reason() const { return reason_; }
     std::uint64_t generation() const { return generation_; }
+    /// Why the bandwidth histories could not be written into the TPM beside the last snapshot; empty when they were.
+    const std::string& minimal_reason() const { return minimal_reason_; }
     const std::map<std::string, StateStatus>& relays() const { return relays_; }
     unsigned per_day() const { return budget_.per_day(); }
     unsigned budget_left() const { return budget_.left(now_()); }
     const Configuration& configuration() const { return configuration_; }
 
 private:
+    using Identities = std::map<std::string, RsaFingerprint>;
     struct Open {
         std::unique_ptr<Tpm> tpm;
         std::unique_ptr<Store> store;
-        Snapshots snapshots;
+        MinimalKeeper minimal;
+        std::optional<Snapshots> snapshots;  ///< none on a machine without a disk
     };
 
     Result<Open> open();
+    bool may_give() const { return standing_ == StateStanding::open || standing_ == StateStanding::minimal; }
+    Result<Snapshot> read();
+    void judge(const Error& error);
     void refuse(StateStanding standing, const Error& error);
-    void restore_relay(const std::string& name, const Result<Snapshot>& snapshot);
-    Result<void> give(const std::string& name, const Snapshot& snapshot);
+    void restore_relay(const std::string& name, const RsaFingerprint& relay, const Result<Snapshot>& snapshot);
+    Result<bool> give(const std::string& name, const RsaFingerprint& relay, const Snapshot& snapshot);
+    void give_minimal(const std::string& name, const RsaFingerprint& relay, const Error& loss);
     void give_nothing(const std::string& name, const std::string& reason);
-    Result<bool> take_up(const std::string& name);
+    void adopt(const std::string& name, const RsaFingerprint& relay);
+    void forget(const std::string& name);
+    void forget_if_of_another(const std::string& name, const RsaFingerprint& relay);
+    std::optional<Error> take_up_all(const Identities& relays);
+    Result<bool> take_up(const std::string& name, const RsaFingerprint& relay);
+    Result<void> drop_forgotten(const Identities& relays);
+    Result<void> check_budget(SnapshotCause cause) const;
+    Result<void> write_snapshot();
+    Result<void> write_minimal(SnapshotCause cause);
 
     StoreOpener open_store_;
     TpmOpener open_tpm_;
@@ -98,9 +117,12 @@ private:
     std::optional<Open> open_;
     StateStanding standing_ = StateStanding::shut;
     std::optional<Error> reason_;
+    std::string minimal_reason_;
     std::uint64_t generation_ = 0;
     RelayStates states_;      ///< the payloads of the newest snapshot, or of the next
     bool unwritten_ = false;  ///< of the next
+    bool forgotten_ = false;  ///< something that the slots have is to be in neither
+    Identities identities_;   ///< of the relays below
     std::map<std::string, StateStatus> relays_;
 };
 

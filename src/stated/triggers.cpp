@@ -56,14 +56,14 @@ int Triggers::on_event(sd_event_source*, const inotify_event* event, void* self)
     auto& triggers = *static_cast<Triggers*>(self);
     const std::string_view name = event->len > 0 ? event->name : "";
     // What was lost of the queue may have been a state file's.
-    if ((event->mask & IN_Q_OVERFLOW) != 0 || is_of_a_snapshot(name)) triggers.changed();
-    // A source may not be replaced while it is served: a new relay is looked for when things have settled.
-    if ((event->mask & IN_ISDIR) != 0) triggers.changed();
+    if ((event->mask & IN_Q_OVERFLOW) != 0 || is_of_a_snapshot(name)) triggers.changed(settle_us);
+    // A new relay's folder, whose tor may start any moment. Not at once: a source may not be replaced while it is served.
+    if ((event->mask & IN_ISDIR) != 0) triggers.changed(0);
     return 0;
 }
 
-void Triggers::changed() {
-    if (settled_) return;
+void Triggers::changed(std::uint64_t settle_us) {
+    if (settled_ && settle_us > 0) return;
     sd_event_source* source = nullptr;
     if (sd_event_add_time_relative(loop_, &source, CLOCK_MONOTONIC, settle_us, 0, on_settled, this) >= 0) settled_.reset(source);
 }

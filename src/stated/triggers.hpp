@@ -43,7 +43,7 @@ private:
     Result<void> start();
     Result<Source> add_folder(const std::filesystem::path& folder, std::uint32_t events);
     void look_for_relays();
-    void changed();
+    void changed(std::uint64_t settle_us);
     Result<void> set_timer();
     static int on_event(sd_event_source* source, const inotify_event* event, void* self);
     static int on_settled(sd_event_source* source, std::uint64_t time, void* self);

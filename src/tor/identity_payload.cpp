@@ -1,8 +1,7 @@
 #include <algorithm>
 
-#include "base/secret_writer.hpp"
 #include "tor/key_names.hpp"
-#include "tor/key_set.hpp"
+#include "tor/named_files.hpp"
 
 // The layout is in docs/formats.md, "Identity payload".
 namespace lethe {
@@ -10,26 +9,7 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t payload_version = 1;
-
-std::size_t encoded_size(const KeySet& keys) {
-    std::size_t size = 2 + keys.fingerprints.rsa.size() + keys.fingerprints.ed25519.size() + 2;
-    for (const auto& [name, octets] : keys.files) size += 2 + name.size() + 2 + octets.size();
-    return size;
-}
-
-Result<KeyFiles> decode_files(OctetReader& reader) {
-    KeyFiles files;
-    const std::uint16_t count = TRY(reader.u16());
-    if (count > key_file_limit_count) return fail(ErrorKind::corrupt, "{} files, more than {}", count, key_file_limit_count);
-    for (unsigned i = 0; i < count; ++i) {
-        const std::string name(as_text(TRY(reader.sized16())));
-        // One form for one set of files: names in order, none twice.
-        if (!files.empty() && name <= files.rbegin()->first) return fail(ErrorKind::corrupt, "the files are not in order of name");
-        files.emplace(name, Secret::copy_of(TRY(reader.sized16())));
-    }
-    TRY(reader.end());
-    return files;
-}
+constexpr NamedFiles named_files{.limit_count = key_file_limit_count, .length_octets = 2};
 
 Result<KeySet> decode_payload(OctetView payload) {
     OctetReader reader(payload);
@@ -39,7 +19,7 @@ Result<KeySet> decode_payload(OctetView payload) {
     Fingerprints manifest;
     std::ranges::copy(TRY(reader.take(manifest.rsa.size())), manifest.rsa.begin());
     std::ranges::copy(TRY(reader.take(manifest.ed25519.size())), manifest.ed25519.begin());
-    KeySet keys = TRY(parse_key_files(TRY(decode_files(reader)), Scrutiny::authentic));
+    KeySet keys = TRY(parse_key_files(TRY(named_files.decode(reader)), Scrutiny::authentic));
     if (keys.fingerprints != manifest)
         return fail(ErrorKind::corrupt, "the keys are those of {} {}, the manifest says {} {}", keys.fingerprints.rsa_hex(),
                     keys.fingerprints.ed25519_base64(), manifest.rsa_hex(), manifest.ed25519_base64());
@@ -49,18 +29,8 @@ Result<KeySet> decode_payload(OctetView payload) {
 }  // namespace
 
 Secret encode_identity(const KeySet& keys) {
-    SecretWriter writer(encoded_size(keys));
-    writer.u16(payload_version);
-    writer.raw(keys.fingerprints.rsa);
-    writer.raw(keys.fingerprints.ed25519);
-    writer.u16(keys.files.size());
-    for (const auto& [name, octets] : keys.files) {
-        writer.u16(name.size());
-        writer.raw(as_octets(name));
-        writer.u16(octets.size());
-        writer.raw(octets.expose());
-    }
-    return writer.take();
+    const auto& [rsa, ed25519] = keys.fingerprints;
+    return named_files.encode(OctetWriter().u16(payload_version).raw(rsa).raw(ed25519).octets(), keys.files);
 }
 
 Result<KeySet> decode_identity(const Secret& payload) {

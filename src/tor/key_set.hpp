@@ -13,9 +13,12 @@
 
 namespace lethe {
 
+/// SHA-1 of the DER RSAPublicKey.
+using RsaFingerprint = std::array<std::uint8_t, 20>;
+
 /// The two fingerprints that a relay is known by.
 struct Fingerprints {
-    std::array<std::uint8_t, 20> rsa;      ///< SHA-1 of the DER RSAPublicKey
+    RsaFingerprint rsa;
     std::array<std::uint8_t, 32> ed25519;  ///< the master identity public key
     bool operator==(const Fingerprints&) const = default;
 

@@ -16,6 +16,7 @@ inline const std::array<std::string, 7> cache_files{
 /// One generation of a relay's state: its state file, always; its onion keys and cached files, those that are there. parse_state_files has
 /// checked it.
 struct StateFiles {
+    RsaFingerprint relay;  ///< whose it is: a name may pass to another relay
     std::chrono::sys_seconds taken;
     KeyFiles files;   ///< by name; the onion keys belong into the key directory, the others into the data directory
     StateFile state;  ///< what the state file says
@@ -23,11 +24,15 @@ struct StateFiles {
 
 /// Checks the files that a snapshot is made of: the state file (parse_state_file) and the onion keys (check_onion_key).
 ///
+/// @param relay         whose they are.
 /// @param taken         from 1970 to 9998.
 /// @param limit_octets  for the payload, which is some octets larger than the files.
+/// @param known         files that were checked before, as those of the last snapshot: of an onion key that is among them, under whichever
+///                      name, the primes are not checked again, which takes longer than all the rest together.
 /// @error invalid_argument  no state file, a file that does not belong into a snapshot, or too large; the message names it.
 /// @error corrupt           the state file or an onion key is damaged or cut short; the message names it.
-Result<StateFiles> parse_state_files(KeyFiles files, std::chrono::sys_seconds taken, std::size_t limit_octets);
+Result<StateFiles> parse_state_files(const RsaFingerprint& relay, KeyFiles files, std::chrono::sys_seconds taken, std::size_t limit_octets,
+                                     const KeyFiles& known = {});
 
 /// The payload of a snapshot, with which the onion keys stay in locked memory. Layout in docs/formats.md, "State payload".
 Secret encode_state_payload(const StateFiles& snapshot);

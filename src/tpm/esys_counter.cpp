@@ -34,7 +34,7 @@ std::unexpected<Error> no_counter(std::uint32_t handle) {
 std::unexpected<Error> redefined(std::uint32_t handle) {
     return fail(ErrorKind::wrong_state,
                 "the rollback counter was redefined: the NV index {:#x} is not the one that Lethe made; find out who did that, then run "
-                "`lethectl state reset-counter`",
+                "`lethectl state reset`",
                 handle);
 }
 

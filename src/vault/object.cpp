@@ -103,6 +103,8 @@ std::string file_stem(const ObjectId& id) {
             return "keyring";
         case ObjectKind::state:
             return "state";
+        case ObjectKind::minimal:
+            return "minimal";
     }
     std::unreachable();
 }

@@ -18,6 +18,7 @@ enum class ObjectKind : std::uint8_t {
     recovery = 6,   ///< the operator's public key for exports (vault/recovery_key.hpp)
     keyring = 7,    ///< relays, identities and recovery in one compact object, for a machine that keeps them in the TPM
     state = 8,      ///< the snapshots of all relays' state (vault/snapshots.hpp)
+    minimal = 9,    ///< of each relay the little that brings its bandwidth back, in the TPM (vault/minimal_states.hpp)
 };
 
 /// Names an object; `name` is empty for kinds of which there is one, else a relay's name.

@@ -65,7 +65,13 @@ std::optional<std::size_t> newest_accepted(const SnapshotSlots& slots, const Sec
 }
 
 Error no_snapshot(const SnapshotSlots& slots, const Disk& disk, std::uint64_t count) {
-    if (!has_snapshots(slots)) return {ErrorKind::not_found, std::format("there is no snapshot of the relays' state in {}", disk.place())};
+    if (!has_snapshots(slots) && count == 0)
+        return {ErrorKind::not_found, std::format("there is no snapshot of the relays' state in {}", disk.place())};
+    if (!has_snapshots(slots))
+        return {ErrorKind::corrupt,
+                std::format("{} has lost its snapshots of the relays' state: there is none, and the TPM has counted to {}; "
+                            "was the disk replaced?",
+                            disk.place(), count)};
     const std::uint64_t newest = std::max(generation_of(slots[0]), generation_of(slots[1]));
     if (newest == 0)
         return {ErrorKind::corrupt, std::format("{}/{}: {}; no slot is whole, the relays go on without their state", disk.place(),
@@ -73,7 +79,7 @@ Error no_snapshot(const SnapshotSlots& slots, const Disk& disk, std::uint64_t co
     if (newest > count)
         return {ErrorKind::rollback,
                 std::format("the newest snapshot in {} is number {}, and the TPM has counted to {} only: this is another TPM, or an older "
-                            "state of it; run `lethectl state reset-counter`",
+                            "state of it; run `lethectl state reset`",
                             disk.place(), newest, count)};
     return {ErrorKind::rollback,
             std::format("the newest snapshot in {} is number {}, and the TPM has counted to {}: older ones have been put back{}; put the "

@@ -34,7 +34,7 @@ bool is_accepted(const SnapshotSlot& slot, std::uint64_t count);
 /// When there is none, it is better than nothing.
 std::optional<std::size_t> newest_accepted(const SnapshotSlots& slots, const Secret& key, std::uint64_t count);
 
-/// Why none is: not_found, rollback, or corrupt.
+/// Why none is: not_found, rollback, or corrupt. @param count  0: there is no counter.
 Error no_snapshot(const SnapshotSlots& slots, const Disk& disk, std::uint64_t count);
 
 }  // namespace lethe

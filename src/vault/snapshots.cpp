@@ -52,17 +52,28 @@ Result<void> Snapshots::erase() {
 // The snapshots first: when power goes, there is a counter that accepts none, or neither, which is where a machine begins.
 Result<void> Snapshots::reset() {
     TRY(erase());
-    counter_.reset();
-    if (const auto removed = tpm_->nv_undefine(counter_index_handle); !removed && removed.error().kind != ErrorKind::not_found)
-        return removed;
-    TRY(tpm_->counter_define(counter_index_handle, authorisation_));
-    counter_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
-    // It starts one above the former counter, which is the number of a snapshot that was written and not counted.
-    return increment();
+    return counter_.define_anew();
+}
+
+Result<bool> Snapshots::take_over() {
+    const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
+    const std::size_t newest = newest_of(slots);
+    if (!slots[newest].directory) return false;
+    const auto counted = counter_.value();
+    if (counted) return false;
+    if (counted.error().kind != ErrorKind::not_found && counted.error().kind != ErrorKind::wrong_state)
+        return std::unexpected(counted.error());
+    Snapshot snapshot = take_parts(slots, newest, slots[newest].directory->generation);
+    RelayStates states;
+    for (auto& [relay, part] : snapshot.relays) states.emplace(relay, std::move(part.state));
+    TRY(counter_.define_anew());
+    standing_ = {TRY(counter_.value()), newest, {slots[0].octets.size(), slots[1].octets.size()}};
+    TRY(write(states));
+    return true;
 }
 
 Result<std::uint64_t> Snapshots::count(const SnapshotSlots& slots) {
-    auto value = counter_value();
+    auto value = counter_.value();
     if (value || value.error().kind != ErrorKind::not_found || !has_snapshots(slots)) return value;
     return std::unexpected(counter_gone());
 }
@@ -70,22 +81,14 @@ Result<std::uint64_t> Snapshots::count(const SnapshotSlots& slots) {
 Error Snapshots::counter_gone() const {
     return {ErrorKind::rollback,
             std::format("the rollback counter (NV index {:#x}) is gone from the TPM, so that nothing tells whether the snapshots in {} are "
-                        "the newest; find out who removed it, then run `lethectl state reset-counter`",
+                        "the newest; find out who removed it, then run `lethectl state reset`",
                         counter_index_handle, disk_->place())};
-}
-
-Result<std::uint64_t> Snapshots::counter_value() {
-    if (!counter_) counter_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
-    auto value = counter_->read();
-    if (!value) counter_.reset();
-    return value;
 }
 
 // Whether it has been counted is not known after a failure: the next verb looks around.
 Result<void> Snapshots::increment() {
-    auto done = counter_->increment();
+    auto done = counter_.increment();
     if (done) return done;
-    counter_.reset();
     standing_.reset();
     if (done.error().kind == ErrorKind::not_found) return std::unexpected(counter_gone());
     return in_context(done.error(), "the snapshot is not counted in the TPM");
@@ -103,10 +106,7 @@ Result<void> Snapshots::settle(const SnapshotSlots& slots, std::uint64_t count) 
 Result<void> Snapshots::look_around() {
     const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
     auto counted = count(slots);
-    if (!counted && counted.error().kind == ErrorKind::not_found) {  // the first use
-        TRY(tpm_->counter_define(counter_index_handle, authorisation_));
-        counted = counter_value();
-    }
+    if (!counted && counted.error().kind == ErrorKind::not_found) counted = counter_.value_or_new();  // the first use
     return settle(slots, TRY(counted));
 }
 

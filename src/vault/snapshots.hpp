@@ -2,9 +2,8 @@
 
 #include <optional>
 
-#include "tpm/tpm.hpp"
+#include "vault/rollback_counter.hpp"
 #include "vault/snapshot_slots.hpp"
-#include "vault/vault.hpp"
 
 namespace lethe {
 
@@ -34,9 +33,9 @@ public:
 
     /// The newest accepted snapshot. One that is written and not counted yet is counted now.
     ///
-    /// @error not_found    there is none.
+    /// @error not_found    there is none, and none was ever counted.
     /// @error rollback     those that there are, are older than what the TPM has counted; or the counter is gone.
-    /// @error corrupt      no slot is whole.
+    /// @error corrupt      no slot is whole; or there is none, and the TPM has counted some.
     /// @error wrong_state  the counter was redefined: no snapshot can be trusted.
     Result<Snapshot> read();
 
@@ -57,6 +56,12 @@ public:
     /// before. For a person who has found out why the counter is gone, or another one.
     Result<void> reset();
 
+    /// Takes what another TPM has counted over into this one, on the word of somebody who has the vault key by another way: the newest
+    /// whole snapshot gets this TPM's next number. Nothing here can tell whether it is the newest that there ever was.
+    /// @return whether it did: not when there is no snapshot, nor when this TPM has the counter.
+    /// @error  as write().
+    Result<bool> take_over();
+
 private:
     /// What is known after looking around, so that the next write need not look again.
     struct Standing {
@@ -65,12 +70,10 @@ private:
         std::array<std::size_t, 2> present_octets;  ///< of the slots
     };
 
-    Snapshots(Disk& disk, Tpm& tpm, const VaultKey& key)
-        : disk_(&disk), tpm_(&tpm), key_(key.kind_key(ObjectKind::state)), authorisation_(key.counter_authorisation()) {}
+    Snapshots(Disk& disk, Tpm& tpm, const VaultKey& key) : disk_(&disk), key_(key.kind_key(ObjectKind::state)), counter_(tpm, key) {}
 
     Result<std::uint64_t> count(const SnapshotSlots& slots);
     Error counter_gone() const;
-    Result<std::uint64_t> counter_value();
     Result<void> increment();
     Result<void> settle(const SnapshotSlots& slots, std::uint64_t count);
     Result<void> look_around();
@@ -78,9 +81,8 @@ private:
     Snapshot take_parts(const SnapshotSlots& slots, std::size_t newest, std::uint64_t count) const;
 
     Disk* disk_;
-    Tpm* tpm_;
-    Secret key_, authorisation_;
-    std::unique_ptr<NvCounter> counter_;
+    Secret key_;
+    RollbackCounter counter_;
     std::optional<Standing> standing_;
 };
 

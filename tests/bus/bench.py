@@ -34,27 +34,30 @@ BUS_CONFIG = """<busconfig>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus"/>
   </policy>
-  <include>{policy}</include>
+  <include>{source}/src/identityd/org.lethe.Identity1.conf</include>
+  <include>{source}/src/stated/org.lethe.State1.conf</include>
 </busconfig>
 """
 
 
 class Bench:
-    def __init__(self, identityd, lethectl, relay, machine, source):
+    def __init__(self, identityd, lethectl, relay, machine, source, stated=None):
         # meson names them relative to where it runs the test; the programs are started elsewhere.
         programs = (Path(path).resolve() for path in (identityd, lethectl, relay, machine))
         self.identityd, self.lethectl_path, self.relay_path, self.machine_path = programs
         self.source = Path(source).resolve()
+        self.stated = Path(stated).resolve() if stated else None
         self.folder = Path(tempfile.mkdtemp(prefix="lethe-bus-"))
         self.folder.chmod(0o755)
         self.store, self.runtime = self.folder / "store", self.folder / "runtime"
-        self.bus = self.daemon = None
+        self.instances, self.state_runtime = self.folder / "instances", self.folder / "state"
+        self.bus = self.daemon = self.state_daemon = None
 
     def __enter__(self):
         self.store.mkdir()
         self.runtime.mkdir()
         config = self.folder / "bus.conf"
-        config.write_text(BUS_CONFIG.format(folder=self.folder, policy=self.source / "src/identityd/org.lethe.Identity1.conf"))
+        config.write_text(BUS_CONFIG.format(folder=self.folder, source=self.source))
         read, write = os.pipe()
         self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", f"--print-address={write}"], pass_fds=[write],
                                     stderr=subprocess.DEVNULL)
@@ -67,6 +70,7 @@ class Bench:
 
     def __exit__(self, *_):
         self.stop()
+        self.stop_state()
         if self.bus:
             self.bus.kill()
             self.bus.wait()
@@ -88,21 +92,43 @@ class Bench:
         self.store.mkdir()
         self.runtime.mkdir()
 
-    def start(self):
-        """Starts the daemon and waits for its READY=1. What it says goes into self.journal."""
+    def spawn(self, program, journal, **environment):
+        """Starts a daemon and waits for its READY=1. What it says goes into the journal."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             path = self.folder / "notify"
             path.unlink(missing_ok=True)
             notify.bind(str(path))
             notify.settimeout(LIMIT)
-            self.journal = self.folder / "journal"
-            with self.journal.open("w") as journal:
-                self.daemon = subprocess.Popen(
-                    [self.identityd], cwd=self.folder, stderr=journal,
-                    env=dict(self.environment, NOTIFY_SOCKET=str(path), LETHE_STORE=str(self.store), RUNTIME_DIRECTORY=str(self.runtime),
-                             LETHE_RELAY_USER="nobody", LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}"))
+            with journal.open("w") as out:
+                daemon = subprocess.Popen([program], cwd=self.folder, stderr=out,
+                                          env=dict(self.environment, NOTIFY_SOCKET=str(path), LETHE_STORE=str(self.store),
+                                                   LETHE_RELAY_USER="nobody", **environment))
             while b"READY=1" not in notify.recv(4096):
                 pass
+        return daemon
+
+    def start(self):
+        self.journal = self.folder / "journal"
+        self.daemon = self.spawn(self.identityd, self.journal, RUNTIME_DIRECTORY=str(self.runtime), LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}")
+
+    def start_state(self):
+        """The daemon of the state, with a TPM of its own that began as a copy: the one in software serves one process."""
+        for path in self.folder.glob("tpm*"):
+            if not (copy := path.with_name("copy" + path.name)).exists():
+                shutil.copy(path, copy)
+        self.instances.mkdir(exist_ok=True)
+        self.state_runtime.mkdir(exist_ok=True)
+        self.state_journal = self.folder / "journal-state"
+        self.state_daemon = self.spawn(self.stated, self.state_journal, RUNTIME_DIRECTORY=str(self.state_runtime), LETHE_RUNTIME=str(self.runtime),
+                                       LETHE_INSTANCES=str(self.instances), LETHE_TCTI=f"libtpms:{self.folder / 'copytpm'}")
+
+    def stop_state(self):
+        if not self.state_daemon:
+            return None
+        self.state_daemon.terminate()
+        status = self.state_daemon.wait(LIMIT)
+        self.state_daemon = None
+        return status
 
     def stop(self):
         """SIGTERM, as systemd does; returns the exit status."""

@@ -45,7 +45,7 @@ def run():
     failed = 0
     for number, (sentence, function) in enumerate(CHECKS, 1):
         try:
-            with Bench(*sys.argv[1:6]) as bench:
+            with Bench(*sys.argv[1:7]) as bench:
                 try:
                     function(bench)
                 except Exception:

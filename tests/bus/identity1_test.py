@@ -65,9 +65,11 @@ def _(bench):
 def _(bench):
     enrolled(bench, "a")
     for user in (0, NOBODY):
-        for arguments in (["status"], ["identity", "list"], ["identity", "show", "a"], ["identity", "verify"], ["identity", "verify", "a"]):
+        for arguments in (["identity", "list"], ["identity", "show", "a"], ["identity", "verify"], ["identity", "verify", "a"]):
             status, out, err = bench.lethectl(*arguments, user=user)
             assert status == 0 and "a" in out, (arguments, user, status, out, err)
+        status, out, err = bench.lethectl("status", user=user)
+        assert re.search(r"a  [0-9A-F]{40}  keys installed", out), (user, status, out, err)
         bench.call(relay("a"), GET, "string:org.lethe.Identity1.Relay", "string:State", user=user)
         bench.call(relay("a"), VERIFY, user=user)
 
@@ -198,7 +200,20 @@ def _(bench):
     assert status == 3 and "Vault: not-enrolled" in out and "lethectl enroll" in out, (status, out)
     bench.machine("enroll", "a")
     status, out, err = bench.lethectl("identity", "reload")
-    assert status == 0 and "Vault: open" in out and re.search("[0-9A-F]{40}", out), (status, out, err)
+    assert status == 3 and "Vault: open" in out and re.search("[0-9A-F]{40}", out), (status, out, err)  # 3: see the next check
+
+
+@check("without lethe-stated the status shows the identities, says that the state is unknown and why, with status 3")
+def _(bench):
+    enrolled(bench, "a")
+    status, out, _ = bench.lethectl("status", user=NOBODY)
+    assert status == 3 and re.search(r"a  [0-9A-F]{40}  keys installed .*state unknown$", out, re.M), (status, out)
+    assert re.search(r"^  state unknown: lethe-stated is not running; see `systemctl status lethe-stated`$", out, re.M), out
+    state = bench.status()["state"]
+    assert (state["state"], state["error"]) == ("unknown", "org.freedesktop.DBus.Error.ServiceUnknown"), state
+    for words in (["show"], ["show", "a"], ["snapshot"], ["reset", "--yes"]):
+        status, _, err = bench.lethectl("state", *words)
+        assert status == 3 and "lethe-stated is not running" in err, (words, status, err)
 
 
 @check("one damaged relay leaves the other; status names it and ends with 3")

@@ -17,11 +17,7 @@ std::string text_of(const std::optional<Error>& error) { return error ? error->m
 struct Frozen : testing::TestWithParam<std::string> {
     MemoryPlace place;
 };
-INSTANTIATE_TEST_SUITE_P(Machines, Frozen, testing::ValuesIn(frozen_machines()), [](const auto& info) {
-    std::string name = info.param;
-    std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
-    return "Generation" + name;
-});
+INSTANTIATE_TEST_SUITE_P(Machines, Frozen, testing::ValuesIn(frozen_machines()), test_name);
 
 TEST_P(Frozen, OpensAndBringsTheFingerprintsBack) {
     ThawedMachine thawed(GetParam());
@@ -69,7 +65,7 @@ TEST_P(Frozen, OneOctetChangedIsRefused) {
         auto expected = thawed.manifest().relays;
         if (object == "recovery") EXPECT_TRUE(service->recovery_trouble());
         else if (object.starts_with("identity-")) EXPECT_EQ(expected.erase(object.substr(9)), 1u) << object;
-        else expected.clear();
+        else if (object != "state") expected.clear();
         EXPECT_EQ(frozen_relays(service->relays()), expected) << object;
         EXPECT_EQ(place.manifests.size(), expected.size()) << object;
         EXPECT_EQ(service->vault().state == VaultState::open, object != "vault" && object != "policy") << object;

@@ -62,6 +62,9 @@ FrozenMachine FrozenMachine::read(const std::filesystem::path& folder) {
     machine.recovery_secret = json.value("recovery_secret", "");
     for (const auto& file : json.value("exports", ordered_json::array()))
         machine.exports.push_back({file.at("file"), file.at("relay"), file.value("passphrase", "")});
+    machine.state_time = std::chrono::sys_seconds(std::chrono::seconds(json.value("state_time", 0ll)));
+    machine.states = json.value("states", FrozenStates());
+    machine.without_snapshots = json.value("without_snapshots", FrozenStates());
     return machine;
 }
 
@@ -76,6 +79,9 @@ void FrozenMachine::write(const std::filesystem::path& folder) const {
         json["exports"].push_back({{"file", file}, {"relay", relay}});
         if (!passphrase.empty()) json["exports"].back()["passphrase"] = passphrase;
     }
+    if (!states.empty()) json["state_time"] = state_time.time_since_epoch().count();
+    if (!states.empty()) json["states"] = states;
+    if (!without_snapshots.empty()) json["without_snapshots"] = without_snapshots;
     std::ofstream(folder / "manifest.json") << json.dump(2) << "\n";
 }
 

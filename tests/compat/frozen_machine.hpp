@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../unit/software_tpm.hpp"
+#include "frozen_state.hpp"
 #include "identityd/service.hpp"
 
 namespace lethe {
@@ -44,6 +45,9 @@ struct FrozenMachine {
     std::map<std::string, FrozenRelay> relays;
     std::string recovery_public, recovery_secret;  ///< as texts; empty when there is none. Made for the tests
     std::vector<FrozenExport> exports;
+    std::chrono::sys_seconds state_time{};  ///< at which the states below come out
+    FrozenStates states;                    ///< of the relays that have one
+    FrozenStates without_snapshots;         ///< what is left of those that come out of a snapshot
 
     /// Throws when there is none, or when it cannot be read; which fails the test.
     static FrozenMachine read(const std::filesystem::path& folder);

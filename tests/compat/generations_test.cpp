@@ -1,44 +1,10 @@
-#include <gtest/gtest.h>
-
-#include <algorithm>
-
 #include "base/file.hpp"
 #include "keyring/compact_ring.hpp"
-#include "thawed_machine.hpp"
+#include "opened_machine.hpp"
 #include "vault/sealed_export.hpp"
 
 namespace lethe {
 namespace {
-
-// The names of the newest generation's machines.
-std::vector<std::string> newest_machines(bool in_tpm) {
-    const auto generation_of = [](const std::string& name) { return std::stoi(name); };
-    auto names = frozen_machines();
-    const int newest = generation_of(std::ranges::max(names, {}, generation_of));
-    std::erase_if(names, [&](const auto& name) {
-        return generation_of(name) != newest || FrozenMachine::read(std::filesystem::path(LETHE_FROZEN) / name).in_tpm != in_tpm;
-    });
-    return names;
-}
-
-std::uint16_t first_u16(OctetView octets) { return OctetReader(octets).u16().value(); }
-
-// Magic, format version, kind and protection: what a slot begins with.
-Octets head_of(OctetView octets) { return {octets.begin(), octets.begin() + 12}; }
-
-struct Opened {
-    explicit Opened(const std::string& name) : machine(name), store(machine.store()), key(machine.open(store)) {}
-
-    Secret payload(ObjectKind kind, const std::string& relay = "") const {
-        return store.read(key.kind_key(kind), {kind, relay}).value().payload;
-    }
-    Secret framed_payload(ObjectKind kind) const { return std::move(store.read_framed({kind, ""}).value().front().payload); }
-    Octets head(const std::string& slot) { return head_of(machine.disk()->read(slot).value()); }
-
-    ThawedMachine machine;
-    Store store;
-    VaultKey key;
-};
 
 // How a slot begins that this release writes.
 Octets encrypted_head(ObjectKind kind, const std::string& relay = "") {

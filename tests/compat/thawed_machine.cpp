@@ -19,6 +19,22 @@ std::vector<std::string> frozen_machines() {
     return names;
 }
 
+std::vector<std::string> newest_machines(bool in_tpm) {
+    const auto generation_of = [](const std::string& name) { return std::stoi(name); };
+    auto names = frozen_machines();
+    const int newest = generation_of(std::ranges::max(names, {}, generation_of));
+    std::erase_if(names, [&](const auto& name) {
+        return generation_of(name) != newest || FrozenMachine::read(std::filesystem::path(LETHE_FROZEN) / name).in_tpm != in_tpm;
+    });
+    return names;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& machine) {
+    std::string name = machine.param;
+    std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+    return "Generation" + name;
+}
+
 ThawedMachine::ThawedMachine(const std::string& name) : manifest_(FrozenMachine::read(fs::path(LETHE_FROZEN) / name)) {
     fs::copy(fs::path(LETHE_FROZEN) / name, path(), fs::copy_options::recursive);
     decompress_state(path() / "tpm.zst", path() / "tpm");
@@ -44,7 +60,7 @@ VaultKey ThawedMachine::open(const Store& store) {
 }
 
 std::unique_ptr<IdentityService> ThawedMachine::start(KeyPlace& place) {
-    auto service = std::make_unique<IdentityService>(store_of(manifest_.in_tpm, path(), *tpm_), opener_of(*tpm_), place);
+    auto service = std::make_unique<IdentityService>(store_opener(), opener_of(*tpm_), place);
     service->restore();
     return service;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <set>
 
 #include "../unit/temporary_folder.hpp"
@@ -11,6 +13,12 @@ namespace lethe {
 /// GENERATION/NAME of every frozen machine.
 std::vector<std::string> frozen_machines();
 
+/// Those of the newest generation.
+std::vector<std::string> newest_machines(bool in_tpm);
+
+/// For the name of a test with this machine.
+std::string test_name(const testing::TestParamInfo<std::string>& machine);
+
 /// A copy of a frozen machine, with its TPM powered on and nothing measured yet. One may live at a time.
 class ThawedMachine {
 public:
@@ -20,6 +28,7 @@ public:
     const FrozenMachine& manifest() const { return manifest_; }
     SoftwareTpm& tpm() { return *tpm_; }
     std::unique_ptr<Disk> disk();
+    IdentityService::StoreOpener store_opener() { return store_of(manifest_.in_tpm, path(), *tpm_); }
     Store store() { return Store(disk()); }
 
     void measure(const std::vector<Measurement>& events);

@@ -71,8 +71,8 @@ def snapshot(files, state):
     for name, parts in {"whole": {"state": state, "cached-certs": "", **onion}, "state_only": {"state": state}, "no_state": onion, "foreign": {"state": state, "x\n": "x"},
                         "cut_key": {"state": state, "secret_onion_key_ntor": files["secret_onion_key_ntor"][:50]}}.items():
         octets = {file: text.encode() if isinstance(text, str) else text for file, text in parts.items()}
-        seed("state_payload", name, u16(1), bytes(8), u16(len(octets)), *(part(n) + struct.pack(">I", len(octets[n])) + octets[n] for n in sorted(octets)))
-    seed("state_payload", "order", u16(1), bytes(8), u16(2), *(part(n) + bytes(4) for n in ("state", "cached-certs")))
+        seed("state_payload", name, u16(1), bytes(20 + 8), u16(len(octets)), *(part(n) + struct.pack(">I", len(octets[n])) + octets[n] for n in sorted(octets)))
+    seed("state_payload", "order", u16(1), bytes(20 + 8), u16(2), *(part(n) + bytes(4) for n in ("state", "cached-certs")))
 
 
 def integers(octets):

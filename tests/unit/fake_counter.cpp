@@ -2,6 +2,7 @@
 #include "fake_tpm.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace lethe {
 
@@ -25,6 +26,7 @@ public:
 
     Result<std::uint64_t> read() override { return value_of(*TRY(tpm_.own_counter(handle_, authorisation_))); }
     Result<void> increment() override {
+        if (std::exchange(tpm_.fail_increment_, false)) return fail(ErrorKind::tpm_unavailable, "the TPM does not answer");
         tpm_.increment(*TRY(tpm_.own_counter(handle_, authorisation_)));
         return {};
     }

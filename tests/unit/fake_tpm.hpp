@@ -31,6 +31,9 @@ public:
     /// What power leaves of a counter_define() when it goes in between: a counter that was never incremented. FakeTpm only.
     void define_without_increment(std::uint32_t handle, const Secret& authorisation);
 
+    /// The next increment of a counter fails, and does not count. FakeTpm only.
+    void fail_next_increment() { fail_increment_ = true; }
+
     /// Gives the owner hierarchy a password, which Lethe does not know.
     void set_owner_password(const std::string& password) { owner_password_ = password; }
     /// What a TPM may have of NV memory, and the room for all indices together. FakeTpm only.
@@ -88,6 +91,7 @@ private:
     NvLimits limits_{2048, 1024};
     std::size_t room_octets_ = 65536;
     std::optional<Error> failure_;
+    bool fail_increment_ = false;
 };
 
 }  // namespace lethe

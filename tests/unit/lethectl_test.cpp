@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "bus/errors.hpp"
+#include "lethectl/client_call.hpp"
 #include "lethectl/command_line.hpp"
 #include "lethectl/output.hpp"
 
@@ -71,6 +74,15 @@ TEST(CommandLine, HelpOfACommandListsItsOptions) {
     EXPECT_THAT(text_of({"identity", "list", "--help"}), testing::Not(testing::HasSubstr("options:")));
 }
 
+TEST(CommandLine, AResetOfTheStateDoesNothingWithoutItsOption) {
+    EXPECT_TRUE(std::get<Call>(*parse({"state", "reset", "--yes"})).invocation.has("yes"));
+    const auto refused = state_reset({});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().exit_status, exit_refused);
+    EXPECT_EQ(std::ranges::count(refused.error().message, '\n'), 1);
+    EXPECT_THAT(refused.error().message, testing::EndsWith("--yes"));
+}
+
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     expect_usage({}, "no command");
     expect_usage({"frobnicate"}, "unknown command frobnicate");
@@ -109,6 +121,69 @@ TEST(Table, AlignsByCodePointsAndLeavesNoSpaceAtLineEnds) {
 TEST(Dates, AreReadableAndSayTheZone) {
     EXPECT_EQ(date_text(0), "-");
     EXPECT_EQ(date_text(1763763300), "2025-11-21 22:15 UTC");
+}
+
+TEST(Sizes, HaveOneDigitAfterThePointBelowAHundred) {
+    EXPECT_EQ(size_text(0), "0 B");
+    EXPECT_EQ(size_text(999), "999 B");
+    EXPECT_EQ(size_text(1000), "1.0 KB");
+    EXPECT_EQ(size_text(8123), "8.1 KB");
+    EXPECT_EQ(size_text(8150), "8.2 KB");
+    EXPECT_EQ(size_text(123456), "123 KB");
+    EXPECT_EQ(size_text(16 << 20), "16.8 MB");
+    EXPECT_EQ(rate_text(3'200'000), "3.2 MB/s");
+}
+
+TEST(Sizes, AreRoundedIntoTheNextUnitAndNeverOverflow) {
+    EXPECT_EQ(size_text(99'949), "99.9 KB");
+    EXPECT_EQ(size_text(99'950), "100 KB");
+    EXPECT_EQ(size_text(999'949), "999 KB");
+    EXPECT_EQ(size_text(999'950), "1.0 MB");
+    EXPECT_EQ(size_text(UINT64_MAX), "18446744 TB");
+}
+
+TEST(Ages, AreOneNumberInTheUnitThatFits) {
+    EXPECT_EQ(age_text(1000, 1059), "59 s");
+    EXPECT_EQ(age_text(1000, 1060), "1 min");
+    EXPECT_EQ(age_text(1000, 1000 + 3599), "59 min");
+    EXPECT_EQ(age_text(1000, 1000 + 3600), "1 h");
+    EXPECT_EQ(age_text(1000, 1000 + 48 * 3600 - 1), "47 h");
+    EXPECT_EQ(age_text(1000, 1000 + 48 * 3600), "2 d");
+}
+
+TEST(Ages, OfNothingOrOfTheFutureSaySo) {
+    EXPECT_EQ(age_text(0, 1000), "-");
+    EXPECT_EQ(age_text(1001, 1000), "0 s");
+    EXPECT_EQ(age_text(1061, 1000), "clock behind");
+}
+
+TEST(Failures, NameTheServiceThatIsAway) {
+    const auto failure = [](const std::string& name, const Service& service) {
+        return to_failure(sdbus::Error{sdbus::Error::Name{name}, "text"}, service);
+    };
+    for (const char* name : {"org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.Spawn.ChildExited",
+                             "org.freedesktop.systemd1.LoadFailed"}) {
+        EXPECT_EQ(failure(name, identity_service).message, "lethe-identityd is not running; see `systemctl status lethe-identityd`");
+        EXPECT_EQ(failure(name, state_service).message, "lethe-stated is not running; see `systemctl status lethe-stated`");
+        EXPECT_EQ(failure(name, state_service).exit_status, exit_person);
+    }
+    const auto silent = failure("org.freedesktop.DBus.Error.NoReply", state_service);
+    EXPECT_EQ(silent.message, "lethe-stated does not answer; see `systemctl status lethe-stated`");
+    EXPECT_EQ(silent.exit_status, exit_failed);
+}
+
+TEST(Failures, ThatAServiceAnswersWithKeepTheirText) {
+    const auto status_of = [](const std::string& name) {
+        const auto failure = to_failure(sdbus::Error{sdbus::Error::Name{name}, "what to do"}, state_service);
+        EXPECT_EQ(failure.error_name, name);
+        EXPECT_THAT(failure.message, testing::HasSubstr(name.ends_with("AccessDenied") ? "only root" : "what to do"));
+        return failure.exit_status;
+    };
+    EXPECT_EQ(status_of("org.lethe.Error.WrongState"), exit_person);
+    EXPECT_EQ(status_of("org.lethe.Error.Rollback"), exit_person);
+    EXPECT_EQ(status_of("org.lethe.Error.Io"), exit_failed);
+    EXPECT_EQ(status_of("org.freedesktop.DBus.Error.AccessDenied"), exit_refused);
+    EXPECT_EQ(status_of("org.freedesktop.DBus.Error.InvalidArgs"), exit_failed);
 }
 
 TEST(ErrorTable, NamesEveryKindOnceAndBack) {

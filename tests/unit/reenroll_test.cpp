@@ -5,6 +5,7 @@
 #include "fake_pcrlock.hpp"
 #include "keyring/keyring.hpp"
 #include "tor_keys.hpp"
+#include "vault/snapshots.hpp"
 
 namespace lethe {
 namespace {
@@ -75,6 +76,45 @@ TEST_F(Reenroll, AnotherTpmOpensTheSameVaultAfterwards) {
     ASSERT_TRUE(is_success(key));
     EXPECT_EQ(open_keyring(store, false, *key)->read("a")->keys.fingerprints, alice().fingerprints);
     EXPECT_EQ(read_vault_record(store)->recovery->recipient, pair.public_key);
+}
+
+// The relays' state as it is found after a boot.
+std::string state_of(Reenroll& machine, BootedTpm& tpm) {
+    const auto key = machine.open(tpm);
+    EXPECT_TRUE(is_success(key));
+    const auto snapshot = Snapshots::open(machine.store.disk(), tpm, *key)->read();
+    return snapshot ? std::string(as_text(snapshot->relays.at("a").state.expose())) : snapshot.error().message;
+}
+
+void take_snapshot(Reenroll& machine, BootedTpm& tpm, std::string_view text) {
+    RelayStates states;
+    states.emplace("a", Secret::copy_of(as_octets(text)));
+    ASSERT_TRUE(is_success(Snapshots::open(machine.store.disk(), tpm, *machine.open(tpm))->write(states)));
+}
+
+TEST_F(Reenroll, AnotherTpmTakesTheNewestSnapshotOver) {
+    for (const auto* text : {"first", "second", "third"}) take_snapshot(*this, old_tpm, text);
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    ASSERT_TRUE(is_success(run(tpm, pcrlock)));
+    EXPECT_EQ(state_of(*this, tpm), "third");
+    take_snapshot(*this, tpm, "fourth");
+    EXPECT_EQ(state_of(*this, tpm), "fourth");
+}
+
+TEST_F(Reenroll, ThisTpmGoesOnCountingAndAcceptsNoOlderSnapshot) {
+    take_snapshot(*this, old_tpm, "first");
+    const auto older = files();
+    for (const auto* text : {"second", "third", "fourth"}) take_snapshot(*this, old_tpm, text);
+    for (const std::string slot : {"state.a", "state.b"}) {
+        std::filesystem::remove(folder / slot);
+        if (!older.contains(slot)) continue;
+        ASSERT_TRUE(replace_file(folder / slot, older.at(slot), 0600));
+    }
+    old_tpm.extend(4, digest_of(9));
+    FakePcrlock pcrlock(old_tpm);
+    ASSERT_TRUE(is_success(run(old_tpm, pcrlock)));
+    EXPECT_TRUE(state_of(*this, old_tpm).contains("older ones have been put back")) << state_of(*this, old_tpm);
 }
 
 TEST_F(Reenroll, ThisTpmInAnotherBootOpensItAfterwards) {

@@ -179,7 +179,8 @@ TEST_F(SnapshotFaults, AReadOfASnapshotThatWasNotCounted) {
 TEST_F(SnapshotFaults, AReset) {
     fail_each([&] { written(); }, false, [](SnapshotRun& run) { return run->reset(); },
               [&](bool) {
-                  EXPECT_EQ(SnapshotRun(medium, tpm)->read().error().kind, ErrorKind::not_found);
+                  const auto kind = SnapshotRun(medium, tpm)->read().error().kind;
+                  EXPECT_TRUE(kind == ErrorKind::not_found || kind == ErrorKind::corrupt);
                   EXPECT_TRUE(SnapshotRun(medium, tpm)->reset());
                   expect_write();
               });

@@ -150,7 +150,7 @@ TEST_F(SnapshotsTest, ANumberThatIsAheadOfTheCounterIsRefused) {
     machine.tpm = older;
     const Error error = refusal();
     EXPECT_EQ(error.kind, ErrorKind::rollback);
-    EXPECT_TRUE(error.message.contains("reset-counter")) << error.message;
+    EXPECT_TRUE(error.message.contains("lethectl state reset")) << error.message;
     EXPECT_TRUE(start()->reset());
     write(third);
     expect_read(third);
@@ -276,13 +276,13 @@ TEST_F(SnapshotsTest, ACounterThatIsGoneIsRollbackAndNothingIsWrittenUntilReset)
     EXPECT_EQ(refusal().kind, ErrorKind::rollback);
     const auto refused = start()->write(states_of(third));
     EXPECT_EQ(refused.error().kind, ErrorKind::rollback);
-    EXPECT_TRUE(refused.error().message.contains("reset-counter")) << refused.error().message;
+    EXPECT_TRUE(refused.error().message.contains("lethectl state reset")) << refused.error().message;
     EXPECT_EQ(machine.tpm.nv_area(counter_index_handle).error().kind, ErrorKind::not_found);
     for (const char* file : {"state.a", "state.b"}) EXPECT_EQ(machine.medium.read(file).value(), before.read(file).value());
 
     ASSERT_TRUE(start()->reset());
     EXPECT_TRUE(machine.medium.names().empty());
-    EXPECT_EQ(refusal().kind, ErrorKind::not_found);
+    EXPECT_EQ(refusal().kind, ErrorKind::corrupt);
     EXPECT_GT(count(), counted + 1);
     machine.medium = before;
     EXPECT_EQ(refusal().kind, ErrorKind::rollback) << "from before the reset";
@@ -328,10 +328,11 @@ TEST_F(SnapshotsTest, AResetAcceptsNoSnapshotFromBeforeNotEvenOneThatWasNotCount
     EXPECT_EQ(refusal().kind, ErrorKind::rollback);
 }
 
-TEST_F(SnapshotsTest, ACounterWithoutSnapshotsIsNotFoundAndTheNextWriteGoesOn) {
+TEST_F(SnapshotsTest, ACounterWithoutSnapshotsMeansThatTheyWereLostAndTheNextWriteGoesOn) {
     const std::uint64_t number = write(first);
     ASSERT_TRUE(start()->erase());
-    EXPECT_EQ(refusal().kind, ErrorKind::not_found);
+    EXPECT_EQ(refusal().kind, ErrorKind::corrupt);
+    EXPECT_TRUE(refusal().message.contains("has lost its snapshots")) << refusal().message;
     EXPECT_EQ(write(second), number + 1);
     expect_read(second);
 }

@@ -28,13 +28,13 @@ KeyFiles state_files(std::string_view state) {
 // The folders of some tors that a test can look into.
 class FakeStatePlace final : public StatePlace {
 public:
-    std::set<std::string> admitted{"a", "b"};
+    std::map<std::string, RsaFingerprint> admitted{{"a", {0xa}}, {"b", {0xb}}};
     std::map<std::string, KeyFiles> running;  ///< what tor has
     std::map<std::string, Error> unreadable;
     std::map<std::string, KeyFiles> laid_out;
     std::map<std::string, std::string> nothing;
 
-    Result<std::set<std::string>> relays() override { return admitted; }
+    Result<std::map<std::string, RsaFingerprint>> relays() override { return admitted; }
     Result<KeyFiles> collect(const std::string& relay, std::size_t) override {
         if (const auto found = unreadable.find(relay); found != unreadable.end()) return std::unexpected(found->second);
         if (!running.contains(relay)) return fail(ErrorKind::not_found, "tor has written no state yet");
@@ -57,10 +57,11 @@ struct StateDaemon {
     std::chrono::sys_seconds now = some_day;
     StateService service;
 
-    explicit StateDaemon(Machine& machine, Configuration configuration = {})
-        : service(
-              folder_store(machine.folder.path()), [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); },
-              place, configuration, Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }) {
+    // @param in_tpm  whether the machine has no disk: its vault is in a folder all the same.
+    explicit StateDaemon(Machine& machine, Configuration configuration = {}, bool in_tpm = false)
+        : service([&machine, in_tpm]() -> Result<OpenedStore> { return OpenedStore{TRY(Store::open(machine.folder.path())), in_tpm}; },
+                  [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); }, place, configuration,
+                  Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }) {
         service.restore();
     }
     void tor_writes(const std::string& relay, const std::string& state) { place.running[relay] = state_files(state); }

@@ -28,7 +28,8 @@ struct Place : testing::Test {
 
     Place() {
         fs::create_directory(folder / "lethe-state");
-        write(folder / "lethe/manifest/a", "{}");
+        write(folder / "lethe/manifest/a", encode_manifest(alice().fingerprints));
+        write(folder / "lethe/manifest/b", "no manifest");
         write(state, state_of(1 << 20));
         for (const std::string& name : {key_file::onion, key_file::onion_ntor})
             write(keys / name, as_text(alice().files.at(name).expose()));
@@ -43,7 +44,7 @@ struct Place : testing::Test {
 TEST_F(Place, CollectsStateAndOnionKeysAndNothingElse) {
     write(keys / "secret_id_key", "x");
     write(state.parent_path() / "cached-certs", "certs");
-    EXPECT_EQ(*place.relays(), std::set<std::string>{"a"});
+    EXPECT_EQ(*place.relays(), (std::map<std::string, RsaFingerprint>{{"a", alice().fingerprints.rsa}}));
     EXPECT_EQ(*place.collect("a", 0), state_files(state_of(1 << 20)));
 }
 

@@ -107,14 +107,73 @@ TEST(StateService, AFileThatCannotBeReadIsNamedAndLosesNothing) {
 TEST(StateService, KeepsTheStateOfARelayThatIsNotAdmittedInThisBoot) {
     Machine machine;
     snapshot_of(machine, 1 << 20, 2 << 20);
+    std::ofstream(machine.folder / "identity-b.a") << "damaged";
     {
         StateDaemon daemon(machine);
-        daemon.place.admitted = {"a"};
+        daemon.place.admitted.erase("b");
         daemon.service.restore();
         daemon.tor_writes("a", state_of(3 << 20));
         ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
     }
     EXPECT_EQ(StateDaemon(machine).laid_out("b"), state_of(2 << 20));
+}
+
+TEST(StateService, TheStateOfARelayThatIsForgottenIsInNeitherSlotAfterwards) {
+    Machine machine;
+    snapshot_of(machine, 1 << 20, 2 << 20);
+    StateDaemon daemon(machine);
+    daemon.place.admitted.erase("b");
+    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
+    EXPECT_FALSE(daemon.service.relays().contains("b"));
+    for (const std::string slot : {"state.a", "state.b"}) {
+        std::filesystem::remove(machine.folder / slot);
+        StateDaemon next(machine);
+        EXPECT_EQ(next.relay("b").source, StateSource::nothing);
+        EXPECT_EQ(next.laid_out("b"), "");
+    }
+}
+
+TEST(StateService, GivesNoRelayTheStateOfTheOneThatHadItsNameBefore) {
+    Machine machine;
+    snapshot_of(machine, 1 << 20, 2 << 20);
+    StateDaemon daemon(machine);
+    daemon.place.admitted["b"] = {0xc};
+    daemon.service.restore();
+    EXPECT_EQ(daemon.relay("b").source, StateSource::nothing);
+    EXPECT_EQ(daemon.relay("b").reason, "");
+    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change)) << "the former one's state goes";
+    EXPECT_EQ(StateDaemon(machine).relay("b").source, StateSource::nothing);
+    daemon.tor_writes("b", state_of(3 << 20));
+    daemon.place.admitted["b"] = {0xd};  // while the service runs
+    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
+    StateDaemon next(machine);
+    next.place.admitted["b"] = {0xd};
+    next.service.restore();
+    EXPECT_EQ(next.laid_out("b"), state_of(3 << 20));
+}
+
+TEST(StateService, ARelayThatIsAdmittedLaterGetsItsState) {
+    Machine machine;
+    snapshot_of(machine, 1 << 20, 2 << 20);
+    StateDaemon daemon(machine);
+    const auto admitted = std::exchange(daemon.place.admitted, {});
+    daemon.service.restore();
+    daemon.place.laid_out.clear();
+    daemon.place.admitted = admitted;
+    std::ofstream(machine.folder / "identity-b.a") << "whatever";
+    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
+    EXPECT_EQ(daemon.laid_out("b"), state_of(2 << 20));
+    EXPECT_EQ(daemon.relay("b").source, StateSource::snapshot);
+}
+
+TEST(StateService, SaysThatTheClockIsBehindWhenAHistoryIsInTheFuture) {
+    Machine machine;
+    snapshot_of(machine, 1 << 20, 1 << 20);
+    StateDaemon daemon(machine);
+    daemon.now = some_day - 24h * 8;
+    daemon.service.restore();
+    EXPECT_THAT(daemon.relay("a").reason, HasSubstr("the clock is behind"));
+    EXPECT_EQ(daemon.laid_out("a"), state_of(1 << 20));
 }
 
 TEST(StateService, LeavesARelayAloneThatHasItsStateAlready) {

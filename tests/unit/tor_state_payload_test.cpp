@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "tor/rsa_key.hpp"
 #include "tor/state_payload.hpp"
 #include "tor_state_oracle.hpp"
 
@@ -10,6 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::sys_seconds some_day = std::chrono::sys_days(std::chrono::year(2026) / 5 / 1) + 12h;
 constexpr std::size_t limit = 1 << 20;
+constexpr RsaFingerprint fingerprint{0xab, 0xcd};
 
 Secret secret(std::string_view text) { return Secret::copy_of(as_octets(text)); }
 
@@ -38,10 +40,11 @@ Result<StateFiles> decode(OctetView octets) { return decode_state_payload(Secret
 
 TEST(StatePayload, ComesBackWithTheSameFiles) {
     for (const bool whole : {true, false}) {
-        const auto snapshot = parse_state_files(whole ? all_files() : only_state(), some_day + 1h, limit);
+        const auto snapshot = parse_state_files(fingerprint, whole ? all_files() : only_state(), some_day + 1h, limit);
         ASSERT_TRUE(is_success(snapshot));
         const auto back = decode_state_payload(encode_state_payload(*snapshot), limit);
         ASSERT_TRUE(is_success(back));
+        EXPECT_EQ(back->relay, fingerprint);
         EXPECT_EQ(back->taken, some_day + 1h);
         EXPECT_EQ(back->files, whole ? all_files() : only_state());
         EXPECT_EQ(back->state.last_written, some_day);
@@ -49,29 +52,30 @@ TEST(StatePayload, ComesBackWithTheSameFiles) {
     }
 }
 
-TEST(StatePayload, HoldsTimeAndFilesAsTheFormatSays) {
-    const Secret payload = encode_state_payload(parse_state_files(only_state(), some_day, limit).value());
+TEST(StatePayload, HoldsRelayTimeAndFilesAsTheFormatSays) {
+    const Secret payload = encode_state_payload(parse_state_files(fingerprint, only_state(), some_day, limit).value());
     const OctetView octets = payload.expose();
-    EXPECT_EQ(to_hex(octets.first(12)),
+    EXPECT_EQ(to_hex(octets.first(32)),
               "0001"
+              "abcd000000000000000000000000000000000000"
               "0000000069f495c0"
               "0001");
-    EXPECT_EQ(to_hex(octets.subspan(12, 11)), "0005" + to_hex(as_octets("state")) + std::format("{:08x}", state_text().size()));
-    EXPECT_EQ(as_text(octets.subspan(23)), state_text());
+    EXPECT_EQ(to_hex(octets.subspan(32, 11)), "0005" + to_hex(as_octets("state")) + std::format("{:08x}", state_text().size()));
+    EXPECT_EQ(as_text(octets.subspan(43)), state_text());
 }
 
 TEST(StatePayload, AlwaysHasAStateFile) {
     KeyFiles files = all_files();
     files.erase("state");
-    EXPECT_TRUE(is_error(parse_state_files(copy_of(files), some_day, limit), ErrorKind::invalid_argument, "state is missing"));
-    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({some_day, std::move(files), {}}), limit), ErrorKind::corrupt,
-                         "state is missing"));
+    EXPECT_TRUE(is_error(parse_state_files(fingerprint, copy_of(files), some_day, limit), ErrorKind::invalid_argument, "state is missing"));
+    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({fingerprint, some_day, std::move(files), {}}), limit),
+                         ErrorKind::corrupt, "state is missing"));
     const std::string cut = state_text().substr(0, 300);
     files = all_files();
     replace(files, "state", cut);
-    EXPECT_TRUE(is_error(parse_state_files(copy_of(files), some_day, limit), ErrorKind::corrupt, "state: cut short"));
-    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({some_day, std::move(files), {}}), limit), ErrorKind::corrupt,
-                         "state: cut short"));
+    EXPECT_TRUE(is_error(parse_state_files(fingerprint, copy_of(files), some_day, limit), ErrorKind::corrupt, "state: cut short"));
+    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({fingerprint, some_day, std::move(files), {}}), limit),
+                         ErrorKind::corrupt, "state: cut short"));
 }
 
 TEST(StatePayload, ADamagedOrTornOnionKeyIsCorruptByName) {
@@ -83,55 +87,80 @@ TEST(StatePayload, ADamagedOrTornOnionKeyIsCorruptByName) {
         for (const OctetView damaged : {key.first(key.size() / 2), OctetView(), OctetView(changed.expose())}) {
             KeyFiles files = copy_of(whole);
             replace(files, name, damaged);
-            EXPECT_TRUE(is_error(parse_state_files(copy_of(files), some_day, limit), ErrorKind::corrupt, name + ": ")) << damaged.size();
-            EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({some_day, std::move(files), {}}), limit), ErrorKind::corrupt,
-                                 name + ": "));
+            EXPECT_TRUE(is_error(parse_state_files(fingerprint, copy_of(files), some_day, limit), ErrorKind::corrupt, name + ": "))
+                << damaged.size();
+            EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({fingerprint, some_day, std::move(files), {}}), limit),
+                                 ErrorKind::corrupt, name + ": "));
         }
     }
     KeyFiles swapped = all_files();
     replace(swapped, key_file::onion, alice().files.at(key_file::onion_ntor).expose());
-    EXPECT_TRUE(is_error(parse_state_files(std::move(swapped), some_day, limit), ErrorKind::corrupt, "secret_onion_key: "));
+    EXPECT_TRUE(is_error(parse_state_files(fingerprint, std::move(swapped), some_day, limit), ErrorKind::corrupt, "secret_onion_key: "));
+}
+
+TEST(StatePayload, AnOnionKeyThatIsKnownIsNotCheckedForPrimesAgain) {
+    // As in RsaKey.ARsaKeyOfNumbersThatAreNoPrimesIsRefusedUnlessItWasSealed.
+    Result<Secret> pem = fail(ErrorKind::corrupt, "not made yet");
+    while (!pem || check_rsa_key(pem->expose(), Scrutiny::whole)) {
+        Secret numbers = Secret::random(128);
+        for (const std::size_t start : {0, 64}) {
+            numbers.expose_mutable()[start] |= 0xc0;
+            numbers.expose_mutable()[start + 63] |= 1;
+        }
+        pem = rsa_key_of_primes(numbers.expose(), PrivateExponent::of_product);
+    }
+    KeyFiles files = all_files(), known;
+    replace(files, key_file::onion_old, pem->expose());
+    const auto parsed = [&] { return parse_state_files(fingerprint, copy_of(files), some_day, limit, known); };
+    EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: "));
+    known.emplace(key_file::onion, Secret::copy_of(alice().files.at(key_file::onion).expose()));
+    EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: ")) << "another key is known";
+    replace(known, key_file::onion, pem->expose());
+    EXPECT_TRUE(is_success(parsed())) << "tor has renamed it since";
+    files.at(key_file::onion_old).expose_mutable()[100] ^= 1;
+    EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: ")) << "it was known, and is damaged since";
 }
 
 TEST(StatePayload, TakesNoOtherFiles) {
     for (const std::string name : {"secret_id_key", "cached-extrainfo", "../state", "state\n"}) {
         KeyFiles files = all_files();
         replace(files, name, "x");
-        EXPECT_TRUE(
-            is_error(parse_state_files(copy_of(files), some_day, limit), ErrorKind::invalid_argument, "is not part of a relay's state"));
-        EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({some_day, std::move(files), {}}), limit), ErrorKind::corrupt,
-                             "leave it out"));
+        EXPECT_TRUE(is_error(parse_state_files(fingerprint, copy_of(files), some_day, limit), ErrorKind::invalid_argument,
+                             "is not part of a relay's state"));
+        EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({fingerprint, some_day, std::move(files), {}}), limit),
+                             ErrorKind::corrupt, "leave it out"));
     }
     for (const std::string& name : cache_files) {
         KeyFiles files = only_state();
         replace(files, name, "x");
-        EXPECT_TRUE(is_success(parse_state_files(std::move(files), some_day, limit)));
+        EXPECT_TRUE(is_success(parse_state_files(fingerprint, std::move(files), some_day, limit)));
     }
 }
 
 TEST(StatePayload, IsNotLargerThanItMayBe) {
-    const std::size_t size = encode_state_payload(parse_state_files(all_files(), some_day, limit).value()).size();
-    const auto fitting = parse_state_files(all_files(), some_day, size);
+    const std::size_t size = encode_state_payload(parse_state_files(fingerprint, all_files(), some_day, limit).value()).size();
+    const auto fitting = parse_state_files(fingerprint, all_files(), some_day, size);
     ASSERT_TRUE(is_success(fitting));
     EXPECT_TRUE(is_success(decode_state_payload(encode_state_payload(*fitting), size)));
-    EXPECT_TRUE(is_error(parse_state_files(all_files(), some_day, size - 1), ErrorKind::invalid_argument, "leave cached files out"));
+    EXPECT_TRUE(
+        is_error(parse_state_files(fingerprint, all_files(), some_day, size - 1), ErrorKind::invalid_argument, "leave cached files out"));
     EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload(*fitting), size - 1), ErrorKind::corrupt, "a snapshot of"));
 }
 
 TEST(StatePayload, IsTakenInAYearOfFourDigits) {
     constexpr auto last = state_time_end - 1s;
-    const auto snapshot = parse_state_files(only_state(), last, limit);
+    const auto snapshot = parse_state_files(fingerprint, only_state(), last, limit);
     ASSERT_TRUE(is_success(snapshot));
     EXPECT_TRUE(is_success(decode_state_payload(encode_state_payload(*snapshot), limit)));
-    EXPECT_TRUE(is_error(parse_state_files(only_state(), last + 1s, limit), ErrorKind::invalid_argument, "after 9998"));
-    EXPECT_TRUE(
-        is_error(parse_state_files(only_state(), std::chrono::sys_seconds(-1s), limit), ErrorKind::invalid_argument, "before 1970"));
-    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({last + 1s, only_state(), {}}), limit), ErrorKind::corrupt,
+    EXPECT_TRUE(is_error(parse_state_files(fingerprint, only_state(), last + 1s, limit), ErrorKind::invalid_argument, "after 9998"));
+    EXPECT_TRUE(is_error(parse_state_files(fingerprint, only_state(), std::chrono::sys_seconds(-1s), limit), ErrorKind::invalid_argument,
+                         "before 1970"));
+    EXPECT_TRUE(is_error(decode_state_payload(encode_state_payload({fingerprint, last + 1s, only_state(), {}}), limit), ErrorKind::corrupt,
                          "after the year 9998"));
 }
 
 TEST(StatePayload, TruncatedAtEveryLengthIsCorrupt) {
-    const Secret payload = encode_state_payload(parse_state_files(all_files(), some_day, limit).value());
+    const Secret payload = encode_state_payload(parse_state_files(fingerprint, all_files(), some_day, limit).value());
     for (std::size_t length = 0; length < payload.size(); ++length)
         ASSERT_TRUE(is_error(decode(payload.expose().first(length)), ErrorKind::corrupt, "")) << length;
 }
@@ -139,7 +168,7 @@ TEST(StatePayload, TruncatedAtEveryLengthIsCorrupt) {
 TEST(StatePayload, AnotherVersionTrailingOctetsAndAnotherOrderAreCorrupt) {
     const auto beginning = [](std::uint16_t version, std::uint16_t count) {
         OctetWriter writer;
-        writer.u16(version).u64(1).u16(count);
+        writer.u16(version).raw(fingerprint).u64(1).u16(count);
         return writer;
     };
     const auto put = [](OctetWriter& writer, std::string_view name) { writer.sized16(as_octets(name)).sized32(as_octets(state_text())); };

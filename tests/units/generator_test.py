@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""generator_test.py GENERATOR: which units lethe-generator starts for which credentials. Prints TAP."""
+"""generator_test.py GENERATOR: which units lethe-generator starts for which credentials and consoles. Prints TAP."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ SYSTEM = "/usr/lib/systemd/system/"
 VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-def generate(*credentials, variables=()):
+def generate(*credentials, variables=(), consoles=""):
     """The links that are made, by path, for these files in the credential store; None stands for no store at all."""
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder) / "credstore", Path(folder) / "out"
@@ -26,14 +26,20 @@ def generate(*credentials, variables=()):
         efivars.mkdir()
         for variable in variables:
             (efivars / f"{variable}-{VENDOR}").write_bytes(b"\6\0\0\0x\0\0\0")
+        active = Path(folder) / "active"
+        active.write_text(consoles)
         subprocess.run([sys.argv[1], out, out, out], check=True, timeout=30, stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, LETHE_CREDSTORE=str(store), LETHE_EFIVARS=str(efivars)))
+                       env=dict(os.environ, LETHE_CREDSTORE=str(store), LETHE_EFIVARS=str(efivars), LETHE_CONSOLES=str(active)))
         return {str(link.relative_to(out)): os.readlink(link) for link in out.rglob("*") if link.is_symlink()}
 
 
 def units(name):
     return {f"multi-user.target.wants/tor@{name}.service": SYSTEM + "tor@.service",
             f"lethe-identityd.service.wants/lethe-relay-user@{name}.service": SYSTEM + "lethe-relay-user@.service"}
+
+
+def consoles(*names):
+    return {f"multi-user.target.wants/lethe-console@{name}.service": SYSTEM + "lethe-console@.service" for name in names}
 
 
 checks = {
@@ -47,6 +53,7 @@ checks = {
     "a boot from a disk waits for its ESP": lambda: generate(variables=["StubInfo", "LoaderDevicePartUUID"]) == {},
     "a boot from the network waits for none": lambda: generate("lethe.torrc.a", variables=["StubInfo"])
         == units("a") | {"efi.mount": "/dev/null", "var-lib-lethe.mount": "/dev/null"},
+    "each of the kernel's consoles shows the relays": lambda: generate(consoles="tty0 ttyS0\n") == consoles("tty0", "ttyS0"),
     "a machine that was not booted by a stub is left alone": lambda: generate(variables=["LoaderDevicePartUUID"]) == {},
 }
 print(f"1..{len(checks)}")

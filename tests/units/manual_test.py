@@ -30,16 +30,22 @@ def lint(page):
     return [line for line in run.stdout.splitlines() if "referenced manual not found" not in line]
 
 
-def interface_members():
-    page = rendered("org.lethe.Identity1.5")
-    return [f"{path.name}: {word}" for path in (SOURCE / "src/identityd").glob("*.xml") for name, arguments in members(path)
-            for word in [name, *arguments] if not re.search(rf"\b{word}\b", page)]
+def interface_members(page, xmls):
+    text = rendered(page)
+    return [f"{path.name}: {word}" for path in xmls for name, arguments in members(path)
+            for word in [name, *arguments] if not re.search(rf"\b{word}\b", text)] if xmls else ["no interface"]
 
 
 def error_names():
     page = rendered("org.lethe.Identity1.5")
     names = re.findall(r'"org\.lethe\.Error\.(\w+)"', (SOURCE / "src/bus/errors.cpp").read_text())
     return [name for name in names if not re.search(rf"^ *{name} ", page, re.M)] if names else ["no table"]
+
+
+def settings():
+    page = rendered("lethe.conf.5")
+    names = re.findall(r'^    \{"(\w+)",$', (SOURCE / "src/vault/configuration.cpp").read_text(), re.M)
+    return [name for name in names if not re.search(rf"^ *{name}=", page, re.M)] if names else ["no settings"]
 
 
 def command_names():
@@ -52,8 +58,11 @@ def command_names():
 
 
 checks = {f"{page.name} has no lint": (lambda page=page: lint(page)) for page in PAGES}
-checks["org.lethe.Identity1.5 names every member and argument of the XML"] = interface_members
+for interface in ("Identity1", "State1"):
+    page, xmls = f"org.lethe.{interface}.5", sorted((SOURCE / "src").rglob(f"org.lethe.{interface}.*.xml"))
+    checks[f"{page} names every member and argument of the XML"] = lambda page=page, xmls=xmls: interface_members(page, xmls)
 checks["org.lethe.Identity1.5 names every error of the table"] = error_names
+checks["lethe.conf.5 has every setting"] = settings
 checks["lethectl.1 and the completion name every command"] = command_names
 print(f"1..{len(checks)}")
 status = 0

@@ -8,19 +8,41 @@ import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 
 from key_checks import MAKE
-from machine import TORRC, Machine
+from machine import Machine, credentials
 
 
-class Cuts:
-    """A machine with relay `a`, which nothing touches, and relay `b`, to which everything is done."""
+class CutMachine:
+    """A machine whose power is cut at random moments."""
 
     def __init__(self, name, seed, machines):
         self.random = random.Random(seed)
-        self.name = name
         self.machine = Machine(name)
         machines.append(self.machine)
+
+    def cut_during(self, script, most_seconds, after=None):
+        """Starts a script in the guest and cuts the power at a random moment of it; counted from a line on the console, when one is given."""
+        moment = self.random.uniform(0, most_seconds)
+        thread = threading.Thread(target=lambda: self.machine.vm("exec", "--", "bash", "-c", script, check=False))
+        thread.start()
+        try:
+            if after:
+                self.machine.vm("wait", "--limit", "120", after)
+            time.sleep(moment)  # the moment is the point
+        finally:
+            self.machine.vm("cut")
+            thread.join()
+        return moment
+
+
+class Cuts(CutMachine):
+    """Relay `a`, which nothing touches, and relay `b`, to which everything is done."""
+
+    def __init__(self, name, seed, machines):
+        super().__init__(name, seed, machines)
         self.known = None  # of a
         self.b = None      # the fingerprint of b; None while it has none
 
@@ -41,22 +63,9 @@ class Cuts:
         self.machine.ok("systemctl is-active tor@a")
         return b["fingerprint"] if b else None
 
-    def cut_during(self, script, most_seconds):
-        """Starts a script in the guest and cuts the power at a random moment of it."""
-        moment = self.random.uniform(0, most_seconds)
-        thread = threading.Thread(target=lambda: self.machine.vm("exec", "--", "bash", "-c", script, check=False))
-        thread.start()
-        time.sleep(moment)  # the moment is the point
-        self.machine.vm("cut")
-        thread.join()
-        return moment
-
     def enrolment(self):
         """Cuts the first boot while it enrols."""
-        credential = self.machine.folder.parent / f".{self.name}.torrc"
-        credential.write_bytes(TORRC)
-        self.machine.up("--no-wait", *(f"--cred=lethe.torrc.{relay}={credential}" for relay in ("a", "b")))
-        credential.unlink()
+        self.machine.up("--no-wait", *credentials("a", "b"))
         self.machine.vm("wait", "--limit", "300", "Starting.*lethe-enroll|Starting Enrol this machine")
         moment = self.random.uniform(0, 45)
         time.sleep(moment)
@@ -117,24 +126,31 @@ class Cuts:
         return f"import cut after {moment:.2f} s: {'whole' if found else 'nothing'}"
 
 
-def cuts_lane(count, check, machines, seed=None, name="test-cuts"):
+def announce_seed(of, seed=None):
+    """The seed to use: the one given, or LETHE_SEED, or any; printed, so that it can be given again."""
     seed = seed if seed is not None else int(os.environ.get("LETHE_SEED", random.randrange(1 << 32)))
-    print(f"     power cuts: seed {seed}", flush=True)
-    cuts = Cuts(name, seed, machines)
+    print(f"     {of}: seed {seed}", flush=True)
+    return seed
 
+
+def check_cuts(check, count, name, actions):
+    """Checks `count` cuts, each the next of `actions`, until one fails; says what each was. Returns whether all held."""
     def step(action):
         print(f"     {action()}", flush=True)
 
-    if not check(f"power cut 1 of {count} (seed {seed}): enrolment", lambda: step(cuts.enrolment)):
-        return
-    for number in range(2, count + 1):
-        if not check(f"power cut {number} of {count} (seed {seed})", lambda: step(cuts.operation)):
-            return
+    return all(check(f"power cut {number} of {count}, {name}", lambda: step(action)) for number, action in zip(range(1, count + 1), actions))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=5)
+def cuts_lane(count, check, machines, seed=None, name="test-cuts"):
+    seed = announce_seed("power cuts", seed)
+    cuts = Cuts(name, seed, machines)
+    check_cuts(check, count, f"seed {seed}", chain([cuts.enrolment], repeat(cuts.operation)))
+
+
+def side_by_side(description, lane, name, count):
+    """The command line of a test of cuts: `lane` on two machines side by side, each with its own enrolment. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--count", type=int, default=count)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the first machine; the second has the next")
     options = parser.parse_args()
     failed = []
@@ -149,20 +165,18 @@ def main():
             failed.append(name)
             return False
 
-    def lane(number, count):
+    def work(number, count):
+        if not count:
+            return
         machines = []
-        cuts_lane(count, check, machines, options.seed + number, f"test-cuts-{number}")
+        lane(count, check, machines, options.seed + number, f"{name}-{number}")
         for machine in machines:
             machine.vm("cut" if failed else "rm", check=False)
 
-    # Two machines side by side, each with its own enrolment.
-    threads = [threading.Thread(target=lane, args=(number, count)) for number, count in enumerate([(options.count + 1) // 2, options.count // 2]) if count]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, range(2), [(options.count + 1) // 2, options.count // 2]))
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(side_by_side(__doc__, cuts_lane, "test-cuts", 5))

@@ -11,8 +11,10 @@ import contents
 import uki
 from cuts import cuts_lane
 from key_checks import audit, key_checks
-from machine import CACHE, TORRC, Machine
+from machine import CACHE, TORRC, Machine, credentials
 from network import network_lane
+from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
+from state_cuts import state_cuts_lane
 
 RELAYS = ("a", "b")
 # A boot takes a minute: what Secure Boot has no part in is tried with one of its settings, and by tools/soak with both.
@@ -32,10 +34,7 @@ def make_machine(machines, name, profile, *options):
     """A fresh machine with a torrc credential for each of two relays on its ESP."""
     machine = Machine(name, profile)
     machines.append(machine)
-    credential = machine.folder.parent / f".{name}.torrc"
-    credential.write_bytes(TORRC)
-    machine.up(*options, *(f"--cred=lethe.torrc.{relay}={credential}" for relay in RELAYS))
-    credential.unlink()
+    machine.up(*options, *credentials(*RELAYS))
     return machine
 
 
@@ -123,6 +122,9 @@ def secure_boot_lane(secure_boot, check, machines):
         machine.ok("systemctl start lethe-relay-user@c && install -D -m 644 /run/credstore/lethe.torrc.a /etc/tor/instances/c/torrc")
         key_checks(check, machine, "c")
 
+    def seeded():
+        onion_keys["a"] = seed(machine, "a")
+
     def reboot():
         machine.down()
         # An unmeasured unit from SMBIOS, which must have no effect.
@@ -134,7 +136,10 @@ def secure_boot_lane(secure_boot, check, machines):
     def no_evil():
         assert machine.sh("test -e /run/evil")[0] == 1 and machine.sh("systemctl cat evil.service")[0] != 0
 
+    onion_keys = {}
+    needed(check("a relay that is given a history of days starts with it", seeded))
     needed(check("a reboot brings both fingerprints back", reboot))
+    check("its bandwidth history and its onion keys, too, and lethectl says so", lambda: expect_restored(machine, "a", onion_keys["a"]))
     check("an SMBIOS credential does not become a unit", no_evil)
     machine.down()
     machine.save()
@@ -163,7 +168,7 @@ def secure_boot_lane(secure_boot, check, machines):
     changed = partial(uki.change_section, original)
     refused("another command line is refused", lambda: machine.put(path, signed(changed(b".cmdline", b"loglevel=4", b"loglevel=5"))), r"PCRs? .*\b11\b")
     refused("a changed UKI is refused", lambda: machine.put(path, signed(changed(b".osrel", b"lethe", b"Lethe"))), r"PCRs? .*\b11\b", only="off")
-    refused("an added ESP credential is refused", lambda: machine.put("/loader/credentials/lethe.torrc.c.cred", TORRC), r"PCRs? .*\b12\b", only="off")
+    refused("an added ESP credential is refused", lambda: machine.put("/loader/credentials/lethe.torrc.c.cred", TORRC.read_bytes()), r"PCRs? .*\b12\b", only="off")
     refused("another boot loader is refused", lambda: machine.put("/EFI/BOOT/BOOTX64.EFI", original), r"PCRs? .*\b4\b", only="on")
     # The stub appends it with Secure Boot on, too, and measures it.
     refused("an SMBIOS command line is refused", lambda: None, r"PCRs? .*\b12\b", "--smbios", "io.systemd.stub.kernel-cmdline-extra=lethe.evil=1",
@@ -193,9 +198,10 @@ def secure_boot_lane(secure_boot, check, machines):
     def back():
         if on:
             machine.up("--secure-boot", "on")
-        else:
-            machine.up()
         expect_open(machine, known)
+
+    if not on:
+        clock_checks(check, machine, RELAYS)
     check("after all of this the machine itself still opens its vault", back)
 
 
@@ -216,7 +222,7 @@ def secret_pieces(machine):
 
 def not_on_disk(machine, needles):
     with open(machine.folder / "disk.raw", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as disk:
-        assert disk.find(TORRC) >= 0, "the search finds nothing at all"
+        assert disk.find(TORRC.read_bytes()) >= 0, "the search finds nothing at all"
         assert needles and not [needle for needle in needles if disk.find(needle) >= 0], "a piece of a secret key is on the disk"
 
 
@@ -296,11 +302,21 @@ def metal_lane(check, machines):
     check("its disk on SATA in the same machine, with another card, brings both fingerprints back", lambda: boots("ahci"))
 
 
+def state_lane(check, machines):
+    """What becomes of snapshots when power goes, and when somebody changes them or their counter."""
+    cuts = state_cuts_lane(3, check, machines)
+    needed(cuts)
+    needed(rollback_checks(check, cuts.machine))
+    loss_checks(check, cuts.machine)
+
+
+# The longest first: two of them run at a time.
 LANES = {
     "Secure Boot on": partial(secure_boot_lane, "on"),
     "Secure Boot off": partial(secure_boot_lane, "off"),
-    "production": production_lane,
     "power cuts": partial(cuts_lane, 5),
+    "state": state_lane,
     "no disk": network_lane,
+    "production": production_lane,
 }
 LONG_LANES = {"metal": metal_lane}

@@ -10,7 +10,13 @@ from pathlib import Path
 
 CACHE = Path(os.environ["LETHE_CACHE"])
 VM = [sys.executable, "-B", str(Path(__file__).parents[2] / "tools/lib/vm.py")]
-TORRC = Path(__file__).with_name("relay.torrc").read_bytes()
+TORRC = Path(__file__).with_name("relay.torrc")
+CONFIGURATION = Path(__file__).with_name("lethe.conf")
+
+
+def credentials(*relays):
+    """Options of `up` that put a torrc for each of these relays on the ESP, and what Lethe needs to know of such a machine."""
+    return [*(f"--cred=lethe.torrc.{relay}={TORRC}" for relay in relays), f"--cred=lethe.conf={CONFIGURATION}"]
 
 
 class Machine:

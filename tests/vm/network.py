@@ -3,6 +3,7 @@
 import re
 
 from machine import CACHE, Machine
+from state_checks import expect_minimal, seed
 
 RELAYS = ("a", "b")
 
@@ -38,12 +39,18 @@ def network_lane(check, machines):
             assert machine.sh(f"findmnt {folder}")[0] != 0, folder
         handles = machine.ok("tpm2_getcap handles-nv-index").split()
         ours = sorted(handle for handle in handles if re.search(r"0x18001\d\d", handle, re.I))
-        assert ours == ["0x1800100", "0x1800101", "0x1800102", "0x1800103"], handles
+        # Those of the bandwidth history and of the counter are there as soon as a tor has written its state.
+        assert [handle for handle in ours if handle not in ("0x1800104", "0x1800105")] == ["0x1800100", "0x1800101", "0x1800102", "0x1800103"], handles
 
     def reboot():
+        seed(machine, "a")
         machine.down()
         machine.up()
         assert fingerprints() == known
+
+    def history():
+        expect_minimal(machine, "a", lost=False)
+        machine.ok("tpm2_nvreadpublic 0x01800104 && tpm2_nvreadpublic 0x01800105")
 
     def refused():
         machine.down()
@@ -57,4 +64,5 @@ def network_lane(check, machines):
 
     check("its keys are in three NV indices of the TPM beside the policy's, and nowhere else", in_the_tpm)
     check("a reboot brings both fingerprints back", reboot)
+    check("and the bandwidth history, which a fourth index keeps", history)
     check("another UKI is refused, and the admitted one opens the vault again", refused)

@@ -12,16 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_state import bench_state
+from bench_table import table
+
 RELAYS = 64
 PCRS = (4, 11)
 LIMIT = 30  # seconds; no wait is longer
-
-
-def table(*rows):
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    print("\n".join(lines))
 
 
 def run(arguments, environment=None):
@@ -205,14 +201,11 @@ def start_to_tor(machine):
 def bench_boot(repeat):
     """Clean boots of two machines in turn, the one with Lethe being enrolled. The clock of both counts their instructions."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests/vm"))
-    from machine import TORRC, Machine
+    from machine import Machine, credentials
     machines = {"with Lethe": Machine("bench-boot", "debug"), "without": Machine("bench-boot-bare", "bare")}
     lethe, bare = machines.values()
     try:
-        with tempfile.NamedTemporaryFile() as torrc:
-            torrc.write(TORRC)
-            torrc.flush()
-            lethe.up(f"--cred=lethe.torrc.a={torrc.name}")
+        lethe.up(*credentials("a"))
         lethe.down()
         times = {name: [] for name in machines}
         for _ in range(repeat):
@@ -233,6 +226,8 @@ if __name__ == "__main__":
     part, *arguments = sys.argv[1:]
     if part == "restore":
         bench_restore(arguments[0], int(arguments[1]))
+    elif part == "state":
+        bench_state(arguments[0], int(arguments[1]))
     elif part == "boot":
         bench_boot(int(arguments[0]))
     else:

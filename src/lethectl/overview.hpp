@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+
+#include "lethectl/client.hpp"
+#include "lethectl/state.hpp"
+
+namespace lethe::ctl {
+
+/// A relay, the tor that has its keys, and what became of its state.
+struct RelayLine {
+    Relay relay;
+    ServiceState tor;
+    RelayState state;
+};
+
+/// What `lethectl status` shows. Pure: nothing is asked any more.
+struct Overview {
+    std::chrono::sys_seconds now;
+    Vault vault;
+    StateKeeper keeper;
+    std::vector<RelayLine> lines;
+
+    /// Whether nothing needs a person.
+    bool good() const;
+    std::string text() const;
+    std::string json() const;
+};
+
+}  // namespace lethe::ctl

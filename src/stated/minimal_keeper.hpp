@@ -1,0 +1,51 @@
+#pragma once
+
+#include "tor/minimal_state.hpp"
+#include "tor/state_payload.hpp"
+#include "vault/minimal_states.hpp"
+
+namespace lethe {
+
+/// The bandwidth history alone of each relay, in the TPM. Beside snapshots it is written when a day of tor's history has closed, about once
+/// a day: the numbers of the running day do not count for what tor announces.
+class MinimalKeeper {
+public:
+    explicit MinimalKeeper(MinimalStates states) : states_(std::move(states)) {}
+
+    /// Reads what there is.
+    /// @error  as MinimalStates::read, but for not_found: nothing was ever written, and there is nothing to give then.
+    Result<void> read();
+
+    /// What there is of a relay with this identity.
+    const MinimalState* find(const std::string& name, const RsaFingerprint& relay) const;
+
+    /// What its tor has now. A state without a history leaves what there is.
+    void take_up(const std::string& name, const RsaFingerprint& relay, const StateFile& state);
+    /// It is no relay any more, or another one.
+    void drop(const std::string& name);
+
+    /// Whether a day has closed since what was written last, or the relays are others; or any number is another, and `all`.
+    bool is_due(bool all) const;
+    /// Writes what was taken up. Relays that there is no room for are left out, those with the least bandwidth first.
+    /// @error  as MinimalStates::write.
+    Result<void> write(std::chrono::sys_seconds now);
+
+    /// Gives up what is written.
+    Result<void> reset();
+
+private:
+    struct Entry {
+        RsaFingerprint relay;
+        MinimalState state;
+        bool operator==(const Entry&) const = default;
+    };
+    using Entries = std::map<std::string, Entry>;
+
+    static Result<Entries> decode(const MinimalStates::Relays& relays);
+    static MinimalStates::Relays encode(const Entries& entries);
+
+    MinimalStates states_;
+    Entries written_, current_;
+};
+
+}  // namespace lethe

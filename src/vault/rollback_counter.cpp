@@ -1,0 +1,35 @@
+#include "vault/rollback_counter.hpp"
+
+namespace lethe {
+
+Result<std::uint64_t> RollbackCounter::value() {
+    if (!open_) open_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
+    auto value = open_->read();
+    if (!value) open_.reset();
+    return value;
+}
+
+Result<std::uint64_t> RollbackCounter::value_or_new() {
+    auto found = value();
+    if (found || found.error().kind != ErrorKind::not_found) return found;
+    TRY(tpm_->counter_define(counter_index_handle, authorisation_));
+    return value();
+}
+
+Result<void> RollbackCounter::increment() {
+    if (!open_) open_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
+    auto done = open_->increment();
+    if (!done) open_.reset();
+    return done;
+}
+
+Result<void> RollbackCounter::define_anew() {
+    open_.reset();
+    if (const auto removed = tpm_->nv_undefine(counter_index_handle); !removed && removed.error().kind != ErrorKind::not_found)
+        return removed;
+    TRY(tpm_->counter_define(counter_index_handle, authorisation_));
+    // It starts one above the former counter, which is the number of what was written and not counted.
+    return increment();
+}
+
+}  // namespace lethe
