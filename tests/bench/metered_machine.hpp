@@ -29,7 +29,7 @@ class Tor {
 public:
     explicit Tor(const fs::path& memory) : memory_(memory), paths_{memory / "lethe"} {
         fs::create_directories(paths_.manifest("").parent_path());
-        write_text(paths_.manifest("a"), "");
+        write_text(paths_.manifest("a"), encode_manifest({}));
         for (const auto& folder : {data(), paths_.key_folder("a")}) fs::create_directories(folder);
     }
 

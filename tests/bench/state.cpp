@@ -18,18 +18,18 @@ namespace {
 
 constexpr std::size_t cache_limit_octets = 15 << 20;
 
-// Three snapshots: both slots are there, and what is seen at the first look around is known.
+// Some snapshots: both slots are there, what is seen at the first look around is known, and the TPM has the history of the days that are
+// over.
 Result<void> settle(MeteredMachine& machine, const TorState& state, std::size_t cache_octets) {
     TRY(machine.enrol());
     TRY(machine.start(cache_octets == 0 ? 0 : cache_limit_octets));
     TRY(machine.restore());
     TRY(machine.tor.make_onion_keys());
     machine.tor.fill_cache(cache_octets);
-    for (int i = 0; i < 3; ++i) {
-        machine.tor.write_state(state.at(machine.now += std::chrono::hours(1)));
+    for (const auto time : {std::chrono::hours(1), std::chrono::hours(1), std::chrono::hours(48)}) {  // with the whole budget at last
+        machine.tor.write_state(state.at(machine.now += time));
         TRY(machine.service->snapshot(SnapshotCause::request));
     }
-    machine.now += std::chrono::days(2);  // with the whole budget
     return {};
 }
 
@@ -37,7 +37,7 @@ Result<void> take_snapshots(MeteredMachine& machine, std::size_t octets, std::si
     const TorState state(octets);
     TRY(settle(machine, state, cache_octets));
     for (int i = 0; i < count; ++i) {
-        machine.tor.write_state(state.at(machine.now += std::chrono::hours(1)));
+        machine.tor.write_state(state.at(machine.now += std::chrono::minutes(10)));
         TRY(machine.measure([&] { return machine.service->snapshot(SnapshotCause::change); }));
     }
     return {};
@@ -64,6 +64,8 @@ Result<void> try_snapshot(MeteredMachine& machine, SnapshotCause cause) {
 Result<void> live_a_day(MeteredMachine& machine, std::size_t octets, std::size_t cache_octets, int every_minutes, SnapshotCause cause) {
     const TorState state(octets);
     TRY(settle(machine, state, cache_octets));
+    // From midnight, with the whole budget: the first snapshot is of a day that is over.
+    machine.now = std::chrono::ceil<std::chrono::days>(machine.now) + std::chrono::days(1);
     return machine.measure([&]() -> Result<void> {
         for (int minute = 0; minute < 24 * 60; ++minute, machine.now += std::chrono::minutes(1)) {
             if (minute % every_minutes == 0) {

@@ -34,7 +34,8 @@ std::string histories(Random& random, std::chrono::sys_seconds when) {
     std::string text;
     for (const Traffic traffic :
          {Traffic::read, Traffic::write, Traffic::ipv6_read, Traffic::ipv6_write, Traffic::directory_read, Traffic::directory_write}) {
-        BandwidthHistory history{.ends = when + std::chrono::hours(12), .interval = std::chrono::days(1)};
+        BandwidthHistory history{.ends = std::chrono::floor<std::chrono::days>(when) + std::chrono::days(1),
+                                 .interval = std::chrono::days(1)};
         for (int i = 0; i < 6; ++i) {
             history.values.push_back(random() % 900'000'000'000);
             history.maxima.push_back(random() % 50'000'000);
