@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 from functools import partial
+from pathlib import Path
 
 import contents
 import uki
@@ -117,7 +118,7 @@ def secure_boot_lane(secure_boot, check, machines):
     check("no piece of a secret key is in the journal", secrets)
     check("creating or enrolling again is refused and changes nothing", again)
     if not on:
-        check("secret octets are in tor, its key folder and the daemon's locked memory, and nowhere else", lambda: audit(machine, needles))
+        check("secret octets are in tor, its key folder and the daemons' locked memory, and nowhere else", lambda: audit(machine, needles))
         # What a torrc credential would have brought about at the boot.
         machine.ok("systemctl start lethe-relay-user@c && install -D -m 644 /run/credstore/lethe.torrc.a /etc/tor/instances/c/torrc")
         key_checks(check, machine, "c")
@@ -206,17 +207,19 @@ def secure_boot_lane(secure_boot, check, machines):
 
 
 def secret_pieces(machine):
-    """32 octets and more from within each secret key file in the guest: as they are in the file, and for PEM as the key itself has them."""
-    pieces = []
+    """32 octets and more from within each secret key file in the guest, as they are in the file, and for PEM as the key itself has them; with
+    the name of that file."""
+    pieces = {}
     for relay in RELAYS:
         for file in machine.ok(f"ls /run/lethe/keys/{relay}/*secret*").split():
             content = machine.vm("exec", "--", "cat", file).stdout
             if content.startswith(b"== "):
-                pieces += [content[32:64], content[64:96]]
+                found = [content[32:64], content[64:96]]
             else:
                 lines = content.split(b"\n")[1:-2]
                 key = base64.b64decode(b"".join(lines))
-                pieces += [lines[4], lines[7], key[200:232], key[400:432]]
+                found = [lines[4], lines[7], key[200:232], key[400:432]]
+            pieces |= dict.fromkeys(found, Path(file).name)
     return pieces
 
 
