@@ -11,6 +11,7 @@
 #include "temporary_folder.hpp"
 #include "tor/key_folder.hpp"
 #include "tor/key_names.hpp"
+#include "tor/rsa_key.hpp"
 
 namespace lethe {
 
@@ -67,6 +68,21 @@ inline const KeyFiles& family_files(const std::string& name) {
 /// The id that tor wrote beside the family's secret.
 inline std::string family_id_of(const std::string& name) {
     return std::string(as_text(family_files(name).at(name + std::string(family_public_suffix)).expose()).substr(0, 43));
+}
+
+// A key whose numbers belong together in all but that they are primes: odd, of 512 bits, and in all likelihood composite; another pair when
+// e has no inverse for this one.
+inline Secret rsa_key_of_no_primes() {
+    Result<Secret> pem = fail(ErrorKind::corrupt, "not made yet");
+    while (!pem || check_rsa_key(pem->expose(), Scrutiny::whole)) {
+        Secret numbers = Secret::random(128);
+        for (const std::size_t start : {0, 64}) {
+            numbers.expose_mutable()[start] |= 0xc0;
+            numbers.expose_mutable()[start + 63] |= 1;
+        }
+        pem = rsa_key_of_primes(numbers.expose(), PrivateExponent::of_product);
+    }
+    return std::move(*pem);
 }
 
 inline void replace(KeyFiles& files, const std::string& name, OctetView octets) { files.insert_or_assign(name, Secret::copy_of(octets)); }

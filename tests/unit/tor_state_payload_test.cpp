@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "tor/rsa_key.hpp"
 #include "tor/state_payload.hpp"
 #include "tor_state_oracle.hpp"
 
@@ -99,23 +98,14 @@ TEST(StatePayload, ADamagedOrTornOnionKeyIsCorruptByName) {
 }
 
 TEST(StatePayload, AnOnionKeyThatIsKnownIsNotCheckedForPrimesAgain) {
-    // As in RsaKey.ARsaKeyOfNumbersThatAreNoPrimesIsRefusedUnlessItWasSealed.
-    Result<Secret> pem = fail(ErrorKind::corrupt, "not made yet");
-    while (!pem || check_rsa_key(pem->expose(), Scrutiny::whole)) {
-        Secret numbers = Secret::random(128);
-        for (const std::size_t start : {0, 64}) {
-            numbers.expose_mutable()[start] |= 0xc0;
-            numbers.expose_mutable()[start + 63] |= 1;
-        }
-        pem = rsa_key_of_primes(numbers.expose(), PrivateExponent::of_product);
-    }
+    const Secret pem = rsa_key_of_no_primes();
     KeyFiles files = all_files(), known;
-    replace(files, key_file::onion_old, pem->expose());
+    replace(files, key_file::onion_old, pem.expose());
     const auto parsed = [&] { return parse_state_files(fingerprint, copy_of(files), some_day, limit, known); };
     EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: "));
     known.emplace(key_file::onion, Secret::copy_of(alice().files.at(key_file::onion).expose()));
     EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: ")) << "another key is known";
-    replace(known, key_file::onion, pem->expose());
+    replace(known, key_file::onion, pem.expose());
     EXPECT_TRUE(is_success(parsed())) << "tor has renamed it since";
     files.at(key_file::onion_old).expose_mutable()[100] ^= 1;
     EXPECT_TRUE(is_error(parsed(), ErrorKind::corrupt, "secret_onion_key.old: ")) << "it was known, and is damaged since";
