@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t second_us = 1'000'000;
 constexpr std::uint64_t settle_us = 2 * second_us;  // tor replaces several keys one after the other
 // A folder may come and go with its relay; links are not followed into other folders.
-constexpr std::uint32_t folder_events = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW;
+constexpr std::uint32_t folder_events = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW;
 constexpr std::uint32_t file_events = IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW;
 
 bool is_of_a_snapshot(std::string_view name) { return name == state_file_name || name.starts_with("secret_onion_key"); }
@@ -58,7 +58,8 @@ int Triggers::on_event(sd_event_source*, const inotify_event* event, void* self)
     // What was lost of the queue may have been a state file's.
     if ((event->mask & IN_Q_OVERFLOW) != 0 || is_of_a_snapshot(name)) triggers.changed(settle_us);
     // A new relay's folder, whose tor may start any moment. Not at once: a source may not be replaced while it is served.
-    if ((event->mask & IN_ISDIR) != 0) triggers.changed(0);
+    // When one goes, its relay may have been forgotten; its objects go after its keys.
+    if ((event->mask & IN_ISDIR) != 0) triggers.changed((event->mask & IN_DELETE) != 0 ? settle_us : 0);
     return 0;
 }
 

@@ -11,7 +11,7 @@ import shutil
 import time
 
 from bench import LIMIT, NOBODY, refused
-from checks import check, enrolled, run
+from checks import check, enrolled, fingerprints, run
 
 STATE = "/org/lethe/State1"
 SNAPSHOT = "org.lethe.State1.Manager.Snapshot"
@@ -136,6 +136,21 @@ def _(bench):
     assert bench.lethectl("state", "snapshot")[0] == 0
     reboot(bench)
     assert relay_shown(bench, "a")["restored_bandwidth"] == 7_000_000
+
+
+@check("the state of a relay that is forgotten leaves both slots, and nobody has to ask for it")
+def _(bench):
+    started(bench, "a", "b")
+    for relay in ("a", "b"):
+        tor_writes(bench, relay, state_text(1_000_000))
+    assert bench.lethectl("state", "snapshot")[0] == 0
+    taken = shown(bench)["generation"]
+    fingerprint = fingerprints(bench)["a"][0]
+    assert bench.lethectl("identity", "forget", "a", fingerprint)[0] == 0
+    wait_for("two snapshots", lambda: shown(bench)["generation"] == taken + 2)
+    assert [relay["name"] for relay in shown(bench)["relays"]] == ["b"]
+    reboot(bench)
+    assert relay_shown(bench, "b")["restored_bandwidth"] == 1_000_000
 
 
 @check("a state that is not whole is named and never takes the place of a good one")
