@@ -1,11 +1,13 @@
 // lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials it makes multi-user.target
 // start tor@NAME.service, and lethe-identityd.service wait for the relay's user. On each of the kernel's consoles it has the state of the
-// relays shown. When the image came over the network it masks the ESP's mounts.
+// relays shown. The ESP is mounted without waiting for udev, when the kernel knows it already; when the image came over the network, its
+// mounts are masked.
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <print>
 
 #include "pcrlock/booted_image.hpp"
@@ -39,6 +41,36 @@ static void want_consoles(const fs::path& folder, const fs::path& active) {
     for (std::string console; consoles >> console;) want(folder, "multi-user.target", "lethe-console@.service", console);
 }
 
+// The name of the device in one `uevent` file of the kernel's, when it is a partition with the ESP's label.
+static std::optional<std::string> esp_in(const fs::path& uevent) {
+    std::ifstream lines(uevent);
+    std::string device, label;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("DEVNAME=")) device = line.substr(8);
+        if (line.starts_with("PARTNAME=")) label = line.substr(9);
+    }
+    if (label != "lethe-esp" || device.empty() || device.contains('/')) return std::nullopt;
+    return device;
+}
+
+// udev goes through all devices a second time after the switch to the root, and a mount of what is below /dev waits for that. Of a link
+// elsewhere systemd does not know that it is a device. Where the disk's driver is not loaded yet, or two disks have the label, udev
+// decides.
+static void mount_known_esp(const fs::path& normal, const fs::path& block) {
+    std::optional<std::string> found;
+    std::error_code error;
+    for (const auto& device : fs::directory_iterator(block, error)) {
+        const auto esp = esp_in(device.path() / "uevent");
+        if (esp && found) return;
+        if (esp) found = esp;
+    }
+    if (!found) return;
+    const auto link = normal / "lethe-esp", drop_ins = normal / "efi.mount.d";
+    fs::create_directories(drop_ins);
+    fs::create_symlink("/dev/" + *found, link);
+    std::ofstream(drop_ins / "known.conf") << "[Mount]\nWhat=" << link.native() << "\n";
+}
+
 int main(int count, char** values) try {
     if (count < 2) {
         std::println(stderr, "usage: lethe-generator NORMAL [EARLY LATE]");
@@ -46,6 +78,8 @@ int main(int count, char** values) try {
     }
     const char* efivars = std::getenv("LETHE_EFIVARS");  // for tests
     if (count > 2 && lethe::booted_from_network(efivars ? efivars : "/sys/firmware/efi/efivars")) mask_esp(values[2]);
+    const char* block = std::getenv("LETHE_BLOCK");  // for tests
+    mount_known_esp(values[1], block ? block : "/sys/class/block");
     const char* consoles = std::getenv("LETHE_CONSOLES");  // for tests
     want_consoles(values[1], consoles ? consoles : "/sys/class/tty/console/active");
     const char* only = std::getenv("LETHE_CREDSTORE");  // for tests

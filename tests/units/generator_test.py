@@ -13,8 +13,8 @@ SYSTEM = "/usr/lib/systemd/system/"
 VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-def generate(*credentials, variables=(), consoles=""):
-    """The links that are made, by path, for these files in the credential store; None stands for no store at all."""
+def generate(*credentials, variables=(), consoles="", partitions=()):
+    """The links and drop-ins that are made, by path, for these files in the credential store; None stands for no store at all."""
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder) / "credstore", Path(folder) / "out"
         out.mkdir()
@@ -28,9 +28,15 @@ def generate(*credentials, variables=(), consoles=""):
             (efivars / f"{variable}-{VENDOR}").write_bytes(b"\6\0\0\0x\0\0\0")
         active = Path(folder) / "active"
         active.write_text(consoles)
+        block = Path(folder) / "block"
+        for device, label in partitions:
+            (block / device).mkdir(parents=True)
+            (block / device / "uevent").write_text(f"MAJOR=254\nDEVNAME={device}\nDEVTYPE=partition\nPARTN=1\nPARTNAME={label}\n")
         subprocess.run([sys.argv[1], out, out, out], check=True, timeout=30, stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, LETHE_CREDSTORE=str(store), LETHE_EFIVARS=str(efivars), LETHE_CONSOLES=str(active)))
-        return {str(link.relative_to(out)): os.readlink(link) for link in out.rglob("*") if link.is_symlink()}
+                       env=dict(os.environ, LETHE_CREDSTORE=str(store), LETHE_EFIVARS=str(efivars), LETHE_CONSOLES=str(active), LETHE_BLOCK=str(block)))
+        made = {link: os.readlink(link) for link in out.rglob("*") if link.is_symlink()}
+        made |= {drop_in: drop_in.read_text().replace(str(out), "NORMAL") for drop_in in out.rglob("*.conf")}
+        return {str(path.relative_to(out)): content for path, content in made.items()}
 
 
 def units(name):
@@ -54,6 +60,9 @@ checks = {
     "a boot from the network waits for none": lambda: generate("lethe.torrc.a", variables=["StubInfo"])
         == units("a") | {"efi.mount": "/dev/null", "var-lib-lethe.mount": "/dev/null"},
     "each of the kernel's consoles shows the relays": lambda: generate(consoles="tty0 ttyS0\n") == consoles("tty0", "ttyS0"),
+    "an ESP that the kernel knows is not waited for": lambda: generate(partitions=[("vda1", "lethe-esp"), ("vdb1", "other")])
+        == {"lethe-esp": "/dev/vda1", "efi.mount.d/known.conf": "[Mount]\nWhat=NORMAL/lethe-esp\n"},
+    "of two ESPs none is taken": lambda: generate(partitions=[("vda1", "lethe-esp"), ("vdb1", "lethe-esp")]) == {},
     "a machine that was not booted by a stub is left alone": lambda: generate(variables=["LoaderDevicePartUUID"]) == {},
 }
 print(f"1..{len(checks)}")

@@ -258,7 +258,10 @@ class Machine:
     def wait_until_up(self, limit):
         begin = time.monotonic()
         if self.is_open():
+            # Each question starts a program in the guest, which would take the processor from the boot. So it is asked when the console
+            # shows the last target; and now and then, since a boot that failed does not come that far.
             self.wait_running("the guest's agent", limit, self.agent_answers)
+            self.asked = time.monotonic()
             state = self.wait_running("the end of the boot", limit, self.boot_state)
         else:
             # systemd's own lines are on the last of the kernel's consoles, which in profile metal is the screen.
@@ -273,6 +276,9 @@ class Machine:
             return False
 
     def boot_state(self):
+        if "Reached target multi-user" not in self.console_text() and time.monotonic() - self.asked < 30:
+            return None
+        self.asked = time.monotonic()
         try:
             state = Agent(10).run(["systemctl", "is-system-running"], limit=30)[1].decode().strip()
         except (OSError, Failure):
