@@ -226,10 +226,8 @@ TEST_F(SnapshotCuts, AReset) {
     ASSERT_TRUE(machine.tpm.nv_undefine(counter_index_handle));
     const Work reset = [&](SnapshotRun& run) { EXPECT_TRUE(run->reset()); };
     // What is written after it is a first snapshot again, with none before it.
-    const Expectation expectation{.one_of = {},
-                                  .or_refused = {ErrorKind::not_found, ErrorKind::corrupt, ErrorKind::rollback},
-                                  .may_lack = true,
-                                  .resets = true};
+    const Expectation expectation{
+        .one_of = {}, .or_refused = {ErrorKind::not_found, ErrorKind::corrupt, ErrorKind::rollback}, .may_lack = true, .resets = true};
     EXPECT_GT(cut(machine, reset, expectation), 30U);
 }
 
