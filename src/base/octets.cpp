@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <bit>
 
 namespace lethe {
 
@@ -82,6 +83,8 @@ Result<std::uint8_t> OctetReader::u8() { return big_endian<std::uint8_t>(*this);
 Result<std::uint16_t> OctetReader::u16() { return big_endian<std::uint16_t>(*this); }
 Result<std::uint32_t> OctetReader::u32() { return big_endian<std::uint32_t>(*this); }
 Result<std::uint64_t> OctetReader::u64() { return big_endian<std::uint64_t>(*this); }
+Result<std::uint16_t> OctetReader::u16_le() { return u16().transform(std::byteswap<std::uint16_t>); }
+Result<std::uint32_t> OctetReader::u32_le() { return u32().transform(std::byteswap<std::uint32_t>); }
 Result<OctetView> OctetReader::sized16() { return take(TRY(u16())); }
 Result<OctetView> OctetReader::sized32() { return take(TRY(u32())); }
 

@@ -29,7 +29,7 @@ std::string to_base64_unpadded(OctetView octets);
 /// @error corrupt  not padded base64.
 Result<Octets> from_base64(std::string_view text);
 
-/// Reads big-endian fields in order. Borrows the octets; every read is bounds-checked.
+/// Reads fields in order, big-endian ones unless the name says otherwise. Borrows the octets; every read is bounds-checked.
 class OctetReader {
 public:
     explicit OctetReader(OctetView octets) : rest_(octets) {}
@@ -40,6 +40,8 @@ public:
     Result<std::uint16_t> u16();
     Result<std::uint32_t> u32();
     Result<std::uint64_t> u64();
+    Result<std::uint16_t> u16_le();
+    Result<std::uint32_t> u32_le();
     /// A u16 length and that many octets.
     Result<OctetView> sized16();
     /// A u32 length and that many octets.

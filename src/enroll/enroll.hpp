@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "pcrlock/booted_image.hpp"
+#include "image/booted_image.hpp"
 #include "pcrlock/program.hpp"
 
 namespace lethe {

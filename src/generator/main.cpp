@@ -10,7 +10,7 @@
 #include <optional>
 #include <print>
 
-#include "pcrlock/booted_image.hpp"
+#include "image/booted_image.hpp"
 #include "vault/configured_relays.hpp"
 #include "vault/object.hpp"
 

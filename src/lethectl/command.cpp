@@ -21,6 +21,16 @@ constexpr std::array recover_options = {
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
     Option{"--fingerprint", "FINGERPRINT", "with --store: one of the relays that must be in it"},
 };
+constexpr std::array measure_options = {
+    Option{"--loader", "FILE", "the boot loader that starts it; without it the firmware does"},
+    Option{"--extra-d", "DIR", "what lies beside it; FILE.extra.d without this option"},
+    Option{"--credentials", "DIR", "what lies in /loader/credentials"},
+    Option{"--addons", "DIR", "what lies in /loader/addons"},
+    Option{"--secure-boot", "on|off", "whether the machine checks signatures; off without this option"},
+    Option{"--phase", "PHASE", "how far the boot is; ready without this option, or empty for none"},
+    Option{"--bank", "BANK", "sha1, sha256, sha384 or sha512; sha256 without this option"},
+    Option{"--event-log", "FILE", "the machine's firmware log, for PCR 7"},
+};
 constexpr std::array reset_options = {Option{"--yes", "", "do it: without this option it only says what that means"}};
 
 std::string synopsis(const Command& command) {
@@ -47,6 +57,8 @@ std::span<const Command> commands() {
         Command{"identity forget", "NAME FINGERPRINT", "wipe a relay's keys for good (root)", identity_forget, 2, 2},
         Command{"identity verify", "[NAME]", "check that what is sealed is whole and is what is installed", identity_verify, 0, 1},
         Command{"identity reload", "", "open the vault again and install what is not installed (root)", identity_reload},
+        Command{"measure", "FILE", "print the PCR values that a boot of this UKI will have; no TPM is asked", measure, 1, 1,
+                measure_options},
         Command{"state show", "[NAME]", "show what each relay's state was restored from, and the newest snapshot", state_show, 0, 1},
         Command{"state snapshot", "", "seal every relay's state now (root)", state_snapshot},
         Command{"state reset", "", "give up all snapshots and count anew (root)", state_reset, 0, 0, reset_options},

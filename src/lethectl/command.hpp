@@ -71,6 +71,7 @@ Outcome<int> identity_export(const Invocation&);
 Outcome<int> identity_recover(const Invocation&);
 Outcome<int> identity_forget(const Invocation&);
 Outcome<int> identity_reload(const Invocation&);
+Outcome<int> measure(const Invocation&);
 Outcome<int> state_show(const Invocation&);
 Outcome<int> state_snapshot(const Invocation&);
 Outcome<int> state_reset(const Invocation&);

@@ -8,14 +8,6 @@ namespace {
 
 constexpr std::uint32_t last_pcr = 23;
 
-// Null where the object lacks the member, so that one check of the type covers both.
-const nlohmann::json& member(const nlohmann::json& object, const char* name) {
-    static const nlohmann::json none;
-    if (!object.is_object()) return none;
-    const auto found = object.find(name);
-    return found == object.end() ? none : *found;
-}
-
 Result<AdmittedPcr> admitted_pcr(const nlohmann::json& entry, std::size_t limit_values) {
     AdmittedPcr admitted{TRY(json_pcr(entry)), {}};
     for (const nlohmann::json& value : *TRY(json_array(entry, "values"))) {
@@ -31,43 +23,6 @@ Result<AdmittedPcr> admitted_pcr(const nlohmann::json& entry, std::size_t limit_
 
 }  // namespace
 
-Result<nlohmann::json> parse_json(std::string_view text, std::size_t limit_octets) {
-    if (text.size() > limit_octets) return fail(ErrorKind::corrupt, "{} octets where at most {} are expected", text.size(), limit_octets);
-    nlohmann::json document = nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-    if (document.is_discarded()) return fail(ErrorKind::corrupt, "not JSON");
-    return document;
-}
-
-Result<const nlohmann::json*> json_array(const nlohmann::json& object, const char* name) {
-    const nlohmann::json& value = member(object, name);
-    if (!value.is_array()) return fail(ErrorKind::corrupt, "no array \"{}\"", name);
-    return &value;
-}
-
-Result<std::string> json_text(const nlohmann::json& object, const char* name) {
-    const nlohmann::json& value = member(object, name);
-    if (!value.is_string()) return fail(ErrorKind::corrupt, "no text \"{}\"", name);
-    return value.get<std::string>();
-}
-
-Result<std::string> json_optional_text(const nlohmann::json& object, const char* name) {
-    if (member(object, name).is_null()) return std::string();
-    return json_text(object, name);
-}
-
-Result<bool> json_boolean(const nlohmann::json& object, const char* name) {
-    const nlohmann::json& value = member(object, name);
-    if (!value.is_boolean()) return fail(ErrorKind::corrupt, "no truth value \"{}\"", name);
-    return value.get<bool>();
-}
-
-Result<std::uint32_t> json_number(const nlohmann::json& object, const char* name, std::uint32_t limit) {
-    const nlohmann::json& value = member(object, name);
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > limit)
-        return fail(ErrorKind::corrupt, "no number \"{}\" up to {}", name, limit);
-    return value.get<std::uint32_t>();
-}
-
 Result<unsigned> json_pcr(const nlohmann::json& object) { return json_number(object, "pcr", last_pcr); }
 
 Result<Digest> json_digest(const nlohmann::json& value) {
@@ -79,7 +34,7 @@ Result<Digest> json_digest(const nlohmann::json& value) {
     return digest;
 }
 
-Result<Digest> json_digest(const nlohmann::json& object, const char* name) { return json_digest(member(object, name)); }
+Result<Digest> json_digest(const nlohmann::json& object, const char* name) { return json_digest(json_member(object, name)); }
 
 Result<PcrPolicy> json_policy(const nlohmann::json& array, std::size_t limit_values) {
     if (!array.is_array()) return fail(ErrorKind::corrupt, "no array of PCRs");

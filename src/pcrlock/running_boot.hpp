@@ -1,6 +1,6 @@
 #pragma once
 
-#include "pcrlock/booted_image.hpp"
+#include "image/booted_image.hpp"
 #include "pcrlock/program.hpp"
 
 namespace lethe {

@@ -100,6 +100,25 @@ Result<Digest> pcrlock_policy(const PcrPolicy& policy) {
     return digest;
 }
 
+Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values) {
+    const PcrPolicy ordered = TRY(evaluation_order(policy));
+    const auto refused = refused_pcrs(ordered, values);
+    if (!refused.empty()) return fail(ErrorKind::policy_mismatch, "{}", in_words(refused));
+    PcrValues single;
+    for (const AdmittedPcr& pcr : ordered)
+        if (pcr.values.size() == 1) single.emplace(pcr.pcr, values.at(pcr.pcr));
+    Digest digest{};
+    if (!single.empty()) digest = policy_pcr(digest, single);
+    for (const AdmittedPcr& pcr : ordered) {
+        if (pcr.values.size() == 1) continue;
+        const auto branches = policy_pcr_branches(digest, pcr);
+        if (!std::ranges::contains(branches, policy_pcr(digest, {{pcr.pcr, values.at(pcr.pcr)}})))
+            return fail(ErrorKind::policy_mismatch, "PolicyOR has no branch for what PCR {} holds", pcr.pcr);
+        digest = TRY(policy_or(branches));
+    }
+    return digest;
+}
+
 Octets authorized_policy_content(const Digest& policy) { return OctetWriter().u16(alg_sha256).raw(policy).take(); }
 
 std::vector<unsigned> refused_pcrs(const PcrPolicy& policy, const PcrValues& present) {

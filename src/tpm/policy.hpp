@@ -34,6 +34,13 @@ Result<PcrPolicy> evaluation_order(const PcrPolicy& policy);
 /// @error invalid_argument  as evaluation_order.
 Result<Digest> pcrlock_policy(const PcrPolicy& policy);
 
+/// The digest that a policy session comes to in a boot with these values, as the TPM would compute it command by command: PolicyPCR takes
+/// what the PCRs hold, and PolicyOR refuses a digest that is none of its branches. pcrlock_policy() is what it has to come to.
+/// @error policy_mismatch   a PCR has a value that is not admitted, or `values` lacks it.
+/// @error invalid_argument  as evaluation_order.
+/// Source: TPM 2.0 Part 3, TPM2_PolicyPCR and TPM2_PolicyOR; systemd 257 tpm2-util.c, tpm2_policy_super_pcr.
+Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values);
+
 /// One PolicyOR step: what every branch of a multi-valued PCR comes to, from the session digest `before`.
 std::vector<Digest> policy_pcr_branches(const Digest& before, const AdmittedPcr& pcr);
 

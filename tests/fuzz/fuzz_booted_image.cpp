@@ -5,7 +5,7 @@
 
 #include "../unit/temporary_folder.hpp"
 #include "fuzz.hpp"
-#include "pcrlock/booted_image.hpp"
+#include "image/booted_image.hpp"
 
 using namespace lethe;
 using fuzz::require;

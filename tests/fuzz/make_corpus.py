@@ -170,6 +170,102 @@ def pcrlock():
     seed("policy", "twice", bytes([4, 1, 9, 4, 1, 9]))
 
 
+BANKS = {"sha1": 0x0004, "sha256": 0x000B}
+
+
+def tcg_data(octets):
+    return struct.pack("<I", len(octets)) + octets
+
+
+def tcg_sha1(pcr, kind, data, digest=None):
+    return struct.pack("<II", pcr, kind) + (digest or hashlib.sha1(data).digest()) + tcg_data(data)
+
+
+def tcg_agile(pcr, kind, data, banks=tuple(BANKS)):
+    digests = b"".join(struct.pack("<H", BANKS[bank]) + hashlib.new(bank, data).digest() for bank in banks)
+    return struct.pack("<III", pcr, kind, len(banks)) + digests + tcg_data(data)
+
+
+def tcg_spec_id(*algorithms, vendor=b"\0"):
+    data = b"Spec ID Event03\0" + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, len(algorithms)) + b"".join(struct.pack("<HH", *algorithm) for algorithm in algorithms)
+    return tcg_sha1(0, 3, data + vendor, bytes(20))
+
+
+def userspace(pcr, kind, content, banks=("sha256",), **rest):
+    digests = [{"hashAlg": bank, "digest": hashlib.new(bank, content.encode()).hexdigest()} for bank in banks]
+    record = {"pcr": pcr, "digests": digests, "content_type": "systemd", "content": {"string": content, "timestamp": 9618812, "eventType": kind}, **rest}
+    return "\x1e" + json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def logs():
+    both = tcg_spec_id((4, 20), (11, 32))
+    locality, separator = b"StartupLocality\0\3", bytes(4)
+    seed("tcg_log", "sha1", tcg_sha1(0, 8, b"v\0"), tcg_sha1(7, 4, separator))
+    seed("tcg_log", "older", tcg_sha1(0, 3, b"Spec ID Event02\0", bytes(20)), tcg_sha1(4, 13, b""))
+    seed("tcg_log", "agile", both, tcg_agile(0, 3, locality), tcg_agile(0, 8, b"v\0"), tcg_agile(11, 13, b".linux\0"), tcg_agile(7, 4, separator))
+    seed("tcg_log", "missing", both, tcg_agile(4, 0x80000003, b"x", ("sha256",)), tcg_agile(0x01C40200, 3, b"SP800-155 Event\0"))
+    seed("tcg_log", "vendor", tcg_spec_id((0x12, 32), (11, 32), vendor=b"\4abcd"), tcg_agile(23, 6, b"tag", ("sha256",)))
+    seed("tcg_log", "localities", both, tcg_agile(0, 3, locality), tcg_agile(0, 3, locality))
+    seed("tcg_log", "no_pcr", both, tcg_agile(24, 13, b"x"))
+    seed("tcg_log", "counts", both, struct.pack("<III", 4, 13, 2**32 - 1))
+    seed("tcg_log", "size", both, struct.pack("<IIII", 4, 13, 0, 2**32 - 1), b"x")
+    phases = userspace(11, "phase", "enter-initrd") + userspace(15, "machine-id", "machine-id:0")
+    seed("userspace_log", "phases", phases)
+    seed("userspace_log", "banks", userspace(11, "phase", "ready", ("sha1", "sha256", "sha384", "sha512", "sha3_256")))
+    seed("userspace_log", "bare", '\x1e{"pcr":11,"digests":[]}\n')
+    seed("userspace_log", "cut", phases[:-1])
+    seed("userspace_log", "no_pcr", userspace(None, "nvpcr-init", "x", nv_index=0x01D10200))
+
+
+def pe(sections, plus=True, certificates=b"", **fields):
+    """A PE image of (name, contents, VirtualSize) in which fields (optional_size, directories, headers_size) may lie."""
+    table, raw, address = b"", b"", 4096
+    headers_size = 64 + 24 + (240 if plus else 224) + 40 * len(sections)
+    for name, contents, size in sections:
+        table += struct.pack("<8s6I2HI", name.encode(), size, address, len(contents), headers_size + len(raw), 0, 0, 0, 0, 0)
+        raw += contents
+        address += (size + 4095) // 4096 * 4096
+    end = headers_size + len(raw)
+    coff = struct.pack("<4s2H3I2H", b"PE", 0x8664, len(sections), 0, 0, 0, fields.get("optional_size", 240 if plus else 224), 0)
+    optional = struct.pack("<H58x2I", 0x20b if plus else 0x10b, fields.get("headers_size", headers_size), 0x1234)
+    optional = optional.ljust(108 if plus else 92, b"\0") + struct.pack("<I", fields.get("directories", 16)) + bytes(32)
+    optional += struct.pack("<2I", end if certificates else 0, len(certificates))
+    return struct.pack("<2s58xI", b"MZ", 64) + coff + optional.ljust(240 if plus else 224, b"\0") + table + raw + certificates
+
+
+def images():
+    plain = [(".text", b"some code", 9), (".data", b"data", 100)]
+    seed("pe", "plus", pe(plain))
+    seed("pe", "pe32", pe(plain, plus=False))
+    seed("pe", "signed", pe(plain, certificates=bytes(16)))
+    seed("pe", "two_directories", pe(plain, directories=2))
+    seed("pe", "many_directories", pe(plain, directories=17))
+    seed("pe", "short_headers", pe(plain, headers_size=300))
+    seed("pe", "long_optional", pe(plain, optional_size=65535))
+    seed("pe", "cut", pe(plain)[:-1])
+    uki = [(".osrel", b"ID=x", 4), (".pcrsig", b"{}", 2), (".linux", b"kernel", 600), (".cmdline", b"quiet caf\xc3\xa9\n", 12)]
+    profiles = [(".profile", b"ID=a", 4), (".profile", b"ID=b", 4), (".cmdline", b"", 0), (".dtbauto", b"tree", 4)]
+    seed("uki", "plain", bytes(2), pe(uki))
+    seed("uki", "profile", bytes([1, 1]), pe(uki + profiles))
+    seed("uki", "no_profile", bytes([9, 0]), pe(uki + profiles))
+    seed("uki", "zeros", bytes(2), pe([(".linux", b"kernel", 2**32 - 4096)]))
+    addon = pe([(".cmdline", b"debug \xf0\x9f\x98\x80", 10), (".uname", b"6.12", 4)])
+    seed("uki", "addon", bytes(2), addon)
+    kernel = pe([(".text", b"kernel", 6)])
+    whole = part(pe([(".linux", kernel, len(kernel)), (".osrel", b"ID=x", 4), (".cmdline", b"quiet", 5), (".initrd", b"0707", 4)] + profiles))
+    more = b"\x01" + part(b"extension") + b"\x40" + part(b"credential") + b"\x83" + part(addon)
+    x509, digests = bytes.fromhex("a159c0a5e494a74a87b5ab155c2bf072"), bytes.fromhex("2616c4c14c509240aca941f936934328")
+    lists = b"".join(kind + struct.pack("<III", 28 + 16 + len(entry), 0, 16 + len(entry)) + bytes(16) + entry for kind, entry in ((x509, b"0\3\2\1\0"), (digests, bytes(32))))
+    entry = struct.pack("<IHH", 8 + 13, 0x200, 2) + bytes.fromhex("300b06092a864886f70d010702")
+    seed("signature", "lists", part(lists), part(b""), pe(plain))
+    seed("signature", "signed", part(lists), part(lists), pe(plain, certificates=entry + bytes(3)))
+    seed("signature", "no_list", part(lists[:-1]), part(b""), pe(plain, certificates=bytes(16)))
+    seed("prediction", "plain", b"\0", whole)
+    seed("prediction", "secure_boot", b"\1", whole, more)
+    seed("prediction", "profile", b"\2", whole, more)
+    seed("prediction", "twice", b"\0", whole, b"\0" + part(b"1"), b"\0" + part(b"2"))
+
+
 keys(state())
-for make in (texts, vault, pcrlock):
+for make in (texts, vault, pcrlock, logs, images):
     make()

@@ -1,8 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "base/file.hpp"
-#include "pcrlock/component.hpp"
-#include "pcrlock/policy_file.hpp"
+#include "real_boot.hpp"
 #include "tpm/policy.hpp"
 
 // The parsers and calculators together, on what systemd-pcrlock and a TPM made of one boot (data/README.md).
@@ -10,19 +8,7 @@
 namespace lethe {
 namespace {
 
-std::string data(const char* file) {
-    const auto octets = read_file(std::filesystem::path(LETHE_TEST_DATA) / file, 1 << 20);
-    EXPECT_TRUE(octets) << file;
-    return octets ? std::string(as_text(*octets)) : std::string();
-}
-
-struct RealBoot : testing::Test {
-    EventLog log = parse_event_log(data("pcrlock-log.json")).value();
-    std::vector<Record> uki = parse_component(data("pcrlock-uki.json")).value();
-    PolicyFile file = parse_policy_file(data("pcrlock-policy.json")).value();
-
-    const AdmittedPcr& admitted(unsigned pcr) { return *std::ranges::find(file.policy, pcr, &AdmittedPcr::pcr); }
-};
+struct RealBoot : testing::Test, RealBootData {};
 
 TEST_F(RealBoot, ThePolicysDigestIsWhatTheIndexHeld) {
     EXPECT_EQ(to_hex(authorized_policy_content(pcrlock_policy(file.policy).value())),

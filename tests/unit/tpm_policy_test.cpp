@@ -75,6 +75,26 @@ TEST(Policy, RefusedPcrsAreThoseWithAnotherValueOrNone) {
     EXPECT_TRUE(refused_pcrs(policy, {{4, filled(1)}, {7, filled(7)}, {11, filled(3)}, {12, filled(9)}}).empty());
 }
 
+TEST(Policy, ASessionComesToThePolicyInEveryBootThatItAdmitsAndInNoOther) {
+    const auto value = [](std::uint8_t octet) {
+        Digest digest;
+        digest.fill(octet);
+        return digest;
+    };
+    const PcrPolicy policy{{11, {value(1), value(2), value(3)}}, {4, {value(4)}}, {12, {value(5), value(6)}}};
+    for (const std::uint8_t eleven : {1, 2, 3}) {
+        for (const std::uint8_t twelve : {5, 6})
+            EXPECT_EQ(session_policy(policy, {{4, value(4)}, {11, value(eleven)}, {12, value(twelve)}, {7, value(9)}}).value(),
+                      pcrlock_policy(policy).value());
+    }
+    for (const PcrValues& other : {PcrValues{{4, value(5)}, {11, value(1)}, {12, value(5)}},
+                                   {{4, value(4)}, {11, value(4)}, {12, value(5)}},
+                                   {{4, value(4)}, {11, value(1)}},
+                                   {}})
+        EXPECT_EQ(session_policy(policy, other).error().kind, ErrorKind::policy_mismatch);
+    EXPECT_EQ(session_policy({}, {}).error().kind, ErrorKind::invalid_argument);
+}
+
 TEST(Policy, TheContentOfTheIndexIsAlgorithmAndDigest) {
     EXPECT_EQ(to_hex(authorized_policy_content(digest_of(""))), "000be3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }

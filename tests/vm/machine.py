@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prediction import expect_predicted
+
 CACHE = Path(os.environ["LETHE_CACHE"])
 VM = [sys.executable, "-B", str(Path(__file__).parents[2] / "tools/lib/vm.py")]
 TORRC = Path(__file__).with_name("relay.torrc")
@@ -33,6 +35,9 @@ class Machine:
 
     def up(self, *options):
         self.vm("up", "--profile", self.profile, *options)
+        # A command line from SMBIOS is what no release is predicted with.
+        if self.profile == "debug" and "--no-wait" not in options and not any("kernel-cmdline-extra" in option for option in map(str, options)):
+            expect_predicted(self)
 
     def down(self):
         self.vm("down")
@@ -54,21 +59,24 @@ class Machine:
         """What `lethectl status --json` says, whatever its exit status."""
         return json.loads(self.vm("exec", "--", "lethectl", "status", "--json", check=False).stdout)
 
-    # The disk, while the machine is off
+    # The disk; it is changed while the machine is off
 
     def get(self, path):
         return self.vm("esp", "get", path).stdout
+
+    def files(self, folder):
+        """The paths of what lies in a folder; none when there is no such folder."""
+        return self.vm("esp", "ls", folder, check=False).stdout.decode().split()
 
     def put(self, path, data):
         self.vm("esp", "put", path, input=data)
 
     def uki_path(self):
-        return next(line for line in self.vm("esp", "ls", "/EFI/Linux").stdout.decode().split() if line.endswith(".efi"))
+        return next(file for file in self.files("/EFI/Linux") if file.endswith(".efi"))
 
     def store(self):
         """The digests of the store's files by path."""
-        files = self.vm("esp", "ls", "/lethe").stdout.decode().split()
-        return {file: hashlib.sha256(self.get(file)).hexdigest() for file in files}
+        return {file: hashlib.sha256(self.get(file)).hexdigest() for file in self.files("/lethe")}
 
     def save(self):
         shutil.copyfile(self.folder / "disk.raw", self.folder / "disk.saved")

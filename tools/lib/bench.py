@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_measure import bench_measure
 from bench_state import bench_state
 from bench_table import table
 
@@ -228,6 +229,8 @@ if __name__ == "__main__":
         bench_restore(arguments[0], int(arguments[1]))
     elif part == "state":
         bench_state(arguments[0], int(arguments[1]))
+    elif part == "measure":
+        bench_measure(arguments[0], int(arguments[1]))
     elif part == "boot":
         bench_boot(int(arguments[0]))
     else:

@@ -76,7 +76,7 @@ trixie_run() {
         mount --bind "$top" "$root$top"
         mount --bind "$cache" "$root$cache"
         if [ -d "$top/../shared/vectors" ]; then         # conformance data, beside the checkout when it is there
-            shared=$(realpath "$top/../shared")
+            shared=$(realpath -s "$top/../shared")
             mkdir -p "$root$shared"; mount --bind -o ro "$shared" "$root$shared"
         fi
         cp -L /etc/resolv.conf "$root/etc/resolv.conf"

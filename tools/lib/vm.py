@@ -562,7 +562,8 @@ def in_use(options):
 
 def esp(options):
     machine = Machine(options.name)
-    machine.must_be_off()
+    if options.verb in ("put", "rm"):
+        machine.must_be_off()
     path = "::/" + options.path.strip("/")
     if options.verb == "put":
         return machine.esp_put(options.path, sys.stdin.buffer.read())

@@ -1,4 +1,4 @@
-#include "pcrlock/booted_image.hpp"
+#include "image/booted_image.hpp"
 
 #include <algorithm>
 #include <array>

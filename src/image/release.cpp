@@ -1,0 +1,57 @@
+#include "image/release.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <format>
+
+namespace lethe {
+namespace {
+
+constexpr std::string_view prefix = "lethe_", suffix = ".efi";
+
+bool is_version(std::string_view text) {
+    const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
+    const auto may_be = [&](char letter) {
+        return is_digit(letter) || (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+               std::string_view(".~^-").contains(letter);
+    };
+    return !text.empty() && is_digit(text[0]) && std::ranges::all_of(text, may_be);
+}
+
+std::optional<unsigned> parse_count(std::string_view text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+std::optional<BootTries> parse_tries(std::string_view text) {
+    const auto dash = text.find('-');
+    const auto left = parse_count(text.substr(0, dash));
+    const auto done = dash == std::string_view::npos ? 0 : parse_count(text.substr(dash + 1));
+    if (!left || !done) return std::nullopt;
+    return BootTries{*left, *done};
+}
+
+}  // namespace
+
+std::string ReleaseName::file() const {
+    if (!tries) return std::format("{}{}{}", prefix, version, suffix);
+    if (tries->done == 0) return std::format("{}{}+{}{}", prefix, version, tries->left, suffix);
+    return std::format("{}{}+{}-{}{}", prefix, version, tries->left, tries->done, suffix);
+}
+
+std::optional<ReleaseName> parse_release_name(std::string_view file) {
+    if (!file.starts_with(prefix) || !file.ends_with(suffix) || file.size() < prefix.size() + suffix.size()) return std::nullopt;
+    file.remove_prefix(prefix.size());
+    file.remove_suffix(suffix.size());
+    const auto plus = file.find('+');
+    ReleaseName name{.version = std::string(file.substr(0, plus))};
+    if (!is_version(name.version)) return std::nullopt;
+    if (plus == std::string_view::npos) return name;
+    name.tries = parse_tries(file.substr(plus + 1));
+    if (!name.tries) return std::nullopt;
+    return name;
+}
+
+}  // namespace lethe

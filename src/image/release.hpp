@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lethe {
+
+/// How often a release may still be tried, and how often it was, before it counts as good or as bad.
+struct BootTries {
+    unsigned left = 0;
+    unsigned done = 0;
+
+    bool operator==(const BootTries&) const = default;
+};
+
+/// The name of a release's UKI in /EFI/Linux: "lethe_1.2.efi"; "lethe_1.2+3.efi" or "lethe_1.2+2-1.efi" while its boots are counted.
+///
+/// Source: UAPI.1, Boot Loader Specification, "Boot counting".
+struct ReleaseName {
+    std::string version;
+    std::optional<BootTries> tries = {};
+
+    std::string file() const;
+    bool operator==(const ReleaseName&) const = default;
+};
+
+/// Nothing when the file is none of Lethe's: a version begins with a digit and has letters, digits and ".~^-" besides.
+std::optional<ReleaseName> parse_release_name(std::string_view file);
+
+}  // namespace lethe
