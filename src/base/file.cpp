@@ -7,31 +7,11 @@
 
 #include <cerrno>
 
+#include "base/regular_file.hpp"
+
 namespace lethe {
 
 namespace {
-
-// Opens a regular file without ever waiting: a FIFO put in its place must not block a daemon.
-Result<Fd> open_regular(int directory, const std::filesystem::path& path) {
-    Fd fd = TRY(open_file(directory, path, O_RDONLY | O_NONBLOCK));
-    struct stat status{};
-    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
-    if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "{}: not a regular file", path.native());
-    return fd;
-}
-
-// Reads until the end or until `buffer` is full; returns the number of octets.
-Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std::filesystem::path& path) {
-    std::size_t length = 0;
-    while (length < buffer.size()) {
-        const ssize_t count = read(fd, buffer.data() + length, buffer.size() - length);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail_errno(errno, path.native());
-        if (count == 0) break;
-        length += static_cast<std::size_t>(count);
-    }
-    return length;
-}
 
 Error too_large(std::string_view what, std::size_t limit_octets) {
     return {ErrorKind::corrupt, std::format("{}: larger than the {} octets that are allowed", what, limit_octets)};
@@ -48,6 +28,27 @@ Result<Fd> open_file(int directory, const std::filesystem::path& path, int flags
     if (fd < 0 && errno == ELOOP) return fail(ErrorKind::corrupt, "{}: a symbolic link where a file is expected", path.native());
     if (fd < 0) return fail_errno(errno, path.native());
     return Fd(fd);
+}
+
+// Never waits: a FIFO put in its place must not block a daemon.
+Result<Fd> open_regular(int directory, const std::filesystem::path& path) {
+    Fd fd = TRY(open_file(directory, path, O_RDONLY | O_NONBLOCK));
+    struct stat status{};
+    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
+    if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "{}: not a regular file", path.native());
+    return fd;
+}
+
+Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std::filesystem::path& path) {
+    std::size_t length = 0;
+    while (length < buffer.size()) {
+        const ssize_t count = read(fd, buffer.data() + length, buffer.size() - length);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno(errno, path.native());
+        if (count == 0) break;
+        length += static_cast<std::size_t>(count);
+    }
+    return length;
 }
 
 Result<Octets> read_file(int directory, const std::filesystem::path& path, std::size_t limit_octets) {

@@ -3,26 +3,13 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.hpp"
+#include "base/regular_file.hpp"
 
 namespace lethe {
 namespace {
 
 constexpr std::size_t huge_page_octets = std::size_t{2} << 20;
-
-Result<std::size_t> read_all(int fd, std::span<std::uint8_t> room, const std::filesystem::path& path) {
-    std::size_t length = 0;
-    while (length < room.size()) {
-        const ssize_t count = ::read(fd, room.data() + length, room.size() - length);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail_errno(errno, path.native());
-        if (count == 0) break;
-        length += static_cast<std::size_t>(count);
-    }
-    return length;
-}
 
 }  // namespace
 
@@ -31,10 +18,9 @@ LargeFile::~LargeFile() {
 }
 
 Result<LargeFile> LargeFile::read(const std::filesystem::path& path, std::size_t limit_octets) {
-    const Fd fd = TRY(open_file(AT_FDCWD, path, O_RDONLY | O_NONBLOCK));
+    const Fd fd = TRY(open_regular(AT_FDCWD, path));
     struct stat status{};
     if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
-    if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "{}: not a regular file", path.native());
     const auto size = static_cast<std::size_t>(status.st_size);
     if (size > limit_octets) return fail(ErrorKind::corrupt, "{}: larger than the {} octets that are allowed", path.native(), limit_octets);
     // One more octet, to see that the file did not grow. A fault for each 4 KiB would take longer than the reading.
@@ -43,7 +29,7 @@ Result<LargeFile> LargeFile::read(const std::filesystem::path& path, std::size_t
     if (start == MAP_FAILED) return fail_errno(errno, path.native());
     LargeFile file(start, room, size);
     madvise(start, room, MADV_HUGEPAGE);
-    if (TRY(read_all(fd.get(), {static_cast<std::uint8_t*>(start), size + 1}, path)) != size)
+    if (TRY(read_up_to(fd.get(), {static_cast<std::uint8_t*>(start), size + 1}, path)) != size)
         return fail(ErrorKind::io, "{}: changed while it was read", path.native());
     return file;
 }

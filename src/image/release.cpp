@@ -4,18 +4,15 @@
 #include <charconv>
 #include <format>
 
+#include "image/version.hpp"
+
 namespace lethe {
 namespace {
 
 constexpr std::string_view prefix = "lethe_", suffix = ".efi";
 
 bool is_version(std::string_view text) {
-    const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
-    const auto may_be = [&](char letter) {
-        return is_digit(letter) || (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-               std::string_view(".~^-").contains(letter);
-    };
-    return !text.empty() && is_digit(text[0]) && std::ranges::all_of(text, may_be);
+    return !text.empty() && text[0] >= '0' && text[0] <= '9' && std::ranges::all_of(text, is_of_a_version);
 }
 
 std::optional<unsigned> parse_count(std::string_view text) {

@@ -8,7 +8,6 @@ namespace {
 
 constexpr bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
 constexpr bool is_letter(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'); }
-constexpr bool is_of_a_version(char letter) { return is_digit(letter) || is_letter(letter) || std::string_view("~-^.").contains(letter); }
 
 template <class Predicate>
 std::string_view take_while(std::string_view& text, Predicate predicate) {
@@ -41,6 +40,8 @@ std::strong_ordering take_part(std::string_view& left, std::string_view& right) 
 }
 
 }  // namespace
+
+bool is_of_a_version(char letter) { return is_digit(letter) || is_letter(letter) || std::string_view("~-^.").contains(letter); }
 
 std::strong_ordering compare_versions(std::string_view left, std::string_view right) {
     for (;;) {

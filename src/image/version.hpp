@@ -11,4 +11,7 @@ namespace lethe {
 /// Source: UAPI.10, Version Format Specification.
 std::strong_ordering compare_versions(std::string_view left, std::string_view right);
 
+/// Whether a letter is part of a version: letters, digits and "~-^.".
+bool is_of_a_version(char letter);
+
 }  // namespace lethe

@@ -88,22 +88,8 @@ Result<PcrPolicy> evaluation_order(const PcrPolicy& policy) {
     return ordered;
 }
 
-Result<Digest> pcrlock_policy(const PcrPolicy& policy) {
-    const PcrPolicy ordered = TRY(evaluation_order(policy));
-    PcrValues single;
-    for (const AdmittedPcr& pcr : ordered)
-        if (pcr.values.size() == 1) single.emplace(pcr.pcr, pcr.values.front());
-    Digest digest{};
-    if (!single.empty()) digest = policy_pcr(digest, single);
-    for (const AdmittedPcr& pcr : ordered)
-        if (pcr.values.size() > 1) digest = TRY(policy_or(policy_pcr_branches(digest, pcr)));
-    return digest;
-}
-
-Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values) {
-    const PcrPolicy ordered = TRY(evaluation_order(policy));
-    const auto refused = refused_pcrs(ordered, values);
-    if (!refused.empty()) return fail(ErrorKind::policy_mismatch, "{}", in_words(refused));
+// The commands of one session, in a boot with these values, each of which is admitted.
+static Result<Digest> walk(const PcrPolicy& ordered, const PcrValues& values) {
     PcrValues single;
     for (const AdmittedPcr& pcr : ordered)
         if (pcr.values.size() == 1) single.emplace(pcr.pcr, values.at(pcr.pcr));
@@ -117,6 +103,20 @@ Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values) 
         digest = TRY(policy_or(branches));
     }
     return digest;
+}
+
+Result<Digest> pcrlock_policy(const PcrPolicy& policy) {
+    const PcrPolicy ordered = TRY(evaluation_order(policy));
+    PcrValues first;
+    for (const AdmittedPcr& pcr : ordered) first.emplace(pcr.pcr, pcr.values.front());
+    return walk(ordered, first);
+}
+
+Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values) {
+    const PcrPolicy ordered = TRY(evaluation_order(policy));
+    const auto refused = refused_pcrs(ordered, values);
+    if (!refused.empty()) return fail(ErrorKind::policy_mismatch, "{}", in_words(refused));
+    return walk(ordered, values);
 }
 
 Octets authorized_policy_content(const Digest& policy) { return OctetWriter().u16(alg_sha256).raw(policy).take(); }

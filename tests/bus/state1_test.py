@@ -67,6 +67,14 @@ def started(bench, *relays):
     bench.start_state()
 
 
+def sealed(bench, *relays):
+    """The same, and a snapshot has what each relay's tor has written: 1 MB/s."""
+    started(bench, *relays)
+    for relay in relays:
+        tor_writes(bench, relay, state_text(1_000_000))
+    assert bench.lethectl("state", "snapshot")[0] == 0
+
+
 @check("a snapshot on request comes back at the next boot, laid out for the relay's user alone")
 def _(bench):
     started(bench, "a", "b")
@@ -100,9 +108,7 @@ def _(bench):
 
 @check("what tor has written last is sealed when the daemon stops")
 def _(bench):
-    started(bench, "a")
-    tor_writes(bench, "a", state_text(1_000_000))
-    assert bench.lethectl("state", "snapshot")[0] == 0
+    sealed(bench, "a")
     tor_writes(bench, "a", state_text(5_000_000))
     reboot(bench)
     assert relay_shown(bench, "a")["restored_bandwidth"] == 5_000_000
@@ -140,10 +146,7 @@ def _(bench):
 
 @check("the state of a relay that is forgotten leaves both slots, and nobody has to ask for it")
 def _(bench):
-    started(bench, "a", "b")
-    for relay in ("a", "b"):
-        tor_writes(bench, relay, state_text(1_000_000))
-    assert bench.lethectl("state", "snapshot")[0] == 0
+    sealed(bench, "a", "b")
     taken = shown(bench)["generation"]
     fingerprint = fingerprints(bench)["a"][0]
     assert bench.lethectl("identity", "forget", "a", fingerprint)[0] == 0
@@ -155,10 +158,7 @@ def _(bench):
 
 @check("a state that is not whole is named and never takes the place of a good one")
 def _(bench):
-    started(bench, "a", "b")
-    for relay in ("a", "b"):
-        tor_writes(bench, relay, state_text(1_000_000))
-    assert bench.lethectl("state", "snapshot")[0] == 0
+    sealed(bench, "a", "b")
     tor_writes(bench, "a", state_text(2_000_000)[:-40])
     tor_writes(bench, "b", state_text(2_000_000))
     status, out, err = bench.lethectl("state", "snapshot")
