@@ -1,8 +1,8 @@
 #include "enroll/lock_boot.hpp"
 
 #include "pcrlock/gate.hpp"
+#include "pcrlock/policy_change.hpp"
 #include "pcrlock/running_boot.hpp"
-#include "tpm/policy.hpp"
 
 namespace lethe {
 
@@ -31,14 +31,7 @@ Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsign
 
 Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot) {
     ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
-    TRY(ports.pcrlock.make_policy(boot.pcrs));
-    PolicyFile file = TRY(ports.pcrlock.policy_file());
-    TRY(check_gate(boot.pcrs, file.policy, TRY(ports.tpm.read_pcrs(boot.pcrs)), boot.log));
-    const Octets content = TRY(ports.tpm.nv_read(policy_index_handle));
-    if (file.nv_handle != policy_index_handle || content != authorized_policy_content(TRY(pcrlock_policy(file.policy))))
-        return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
-                    policy_index_handle);
-    return file;
+    return make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, boot.log);
 }
 
 Result<bool> policy_index_exists(Tpm& tpm) {

@@ -15,9 +15,7 @@ struct LockedBoot {
 /// @error policy_mismatch  the gate. @error wrong_state  the machine was not booted from what is on its ESP.
 Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs);
 
-/// Makes the policy of that boot, which defines the NV index or rewrites it, and checks what was written: the policy file has every
-/// required PCR with its present value, and the index holds the digest of that file.
-/// @error policy_mismatch
+/// Makes the policy of that boot. @error as make_checked_policy()
 Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot);
 
 Result<bool> policy_index_exists(Tpm& tpm);

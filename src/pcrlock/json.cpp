@@ -49,4 +49,14 @@ Result<PcrPolicy> json_policy(const nlohmann::json& array, std::size_t limit_val
     return policy;
 }
 
+nlohmann::json to_json(const PcrPolicy& policy) {
+    nlohmann::json array = nlohmann::json::array();
+    for (const AdmittedPcr& admitted : policy) {
+        nlohmann::json values = nlohmann::json::array();
+        for (const Digest& value : admitted.values) values.push_back(to_hex(value));
+        array.push_back({{"pcr", admitted.pcr}, {"values", std::move(values)}});
+    }
+    return array;
+}
+
 }  // namespace lethe

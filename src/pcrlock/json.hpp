@@ -17,5 +17,6 @@ Result<Digest> json_digest(const nlohmann::json& object, const char* name);
 ///
 /// @param limit_values  how many values one PCR may have.
 Result<PcrPolicy> json_policy(const nlohmann::json& array, std::size_t limit_values);
+nlohmann::json to_json(const PcrPolicy& policy);
 
 }  // namespace lethe

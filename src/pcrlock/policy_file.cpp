@@ -34,10 +34,19 @@ Result<PolicyFile> parse_policy_file(std::string_view json) {
     return file;
 }
 
+Result<PolicyFile> with_policy(const PolicyFile& file, const PcrPolicy& policy) {
+    nlohmann::json document = TRY(parse_json(file.json, limit_octets));
+    document["pcrValues"] = to_json(policy);
+    return parse_policy_file(document.dump());
+}
+
 Result<std::vector<PolicyFile>> read_policy_files(const Store& store) {
     std::vector<PolicyFile> files;
     for (const ObjectVersion& version : TRY(store.read_framed({ObjectKind::policy, ""})))
-        if (auto file = parse_policy_file(as_text(version.payload.expose()))) files.push_back(std::move(*file));
+        if (auto file = parse_policy_file(as_text(version.payload.expose()))) {
+            file->generation = version.generation;
+            files.push_back(std::move(*file));
+        }
     if (files.empty())
         return fail(ErrorKind::not_found, "the store holds no policy file that is whole: put policy.a and policy.b back from a copy");
     return files;
@@ -45,8 +54,7 @@ Result<std::vector<PolicyFile>> read_policy_files(const Store& store) {
 
 Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files) {
     for (const PolicyFile& file : files) {
-        const Octets content = TRY(tpm.nv_read(file.nv_handle));
-        if (content == authorized_policy_content(TRY(pcrlock_policy(file.policy)))) return file;
+        if (TRY(is_in_force(file.policy, TRY(tpm.nv_read(file.nv_handle))))) return file;
     }
     return fail(ErrorKind::rollback,
                 "no policy file in the store is the one that the TPM enforces: an older one was put back, or the newest was lost. "

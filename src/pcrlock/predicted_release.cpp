@@ -22,39 +22,42 @@ Result<Record> record_of(const MeasuredEvent& event) {
 }
 
 // What PCR 4 holds when the firmware is about to measure the UKI.
-Result<Digest> before_image(const EventLog& log, const Digest& running_image) {
+Result<Digest> before_image(const EventLog& log, std::span<const Record> running) {
+    const auto image = std::ranges::find(running, unsigned{pcr::boot_loader_code}, &Record::pcr);
     const auto is_image = [&](const LogEvent& event) {
-        return event.firmware && event.pcr == pcr::boot_loader_code && event.digest == running_image;
+        return event.firmware && event.pcr == pcr::boot_loader_code && event.digest == image->digest;
     };
-    const auto image = std::ranges::find_last_if(log.events, is_image).begin();
-    if (image == log.events.end())
+    const auto event = image == running.end() ? log.events.end() : std::ranges::find_last_if(log.events, is_image).begin();
+    if (event == log.events.end())
         return fail(ErrorKind::wrong_state, "the running UKI is not in the event log (PCR 4); reboot, and try again");
     Digest value{};
-    for (const LogEvent& event : std::ranges::subrange(log.events.begin(), image))
-        if (event.pcr == pcr::boot_loader_code) value = extended(value, event.digest);
+    for (const LogEvent& before : std::ranges::subrange(log.events.begin(), event))
+        if (before.pcr == pcr::boot_loader_code) value = extended(value, before.digest);
     return value;
 }
 
 }  // namespace
 
-Result<PredictedRelease> predict_release(const PredictedEvents& events, const EventLog& log, const Digest& running_image,
-                                         const PcrValues& present) {
-    PredictedRelease predicted;
+Result<std::vector<Record>> release_records(const PredictedEvents& events) {
+    std::vector<Record> records;
+    for (const MeasuredEvent& event : events.release)
+        if (release_pcrs.contains(event.pcr)) records.push_back(TRY(record_of(event)));
+    return records;
+}
+
+Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const EventLog& log, std::span<const Record> running,
+                                        const PcrValues& present) {
     PcrValues values = present;
     for (const unsigned number : release_pcrs) values[number] = {};
-    values[pcr::boot_loader_code] = TRY(before_image(log, running_image));
-    for (const MeasuredEvent& event : events.release) {
-        if (!release_pcrs.contains(event.pcr)) continue;
-        const Record record = TRY(record_of(event));
-        values[record.pcr] = extended(values[record.pcr], record.digest);
-        predicted.records.push_back(record);
-    }
+    values[pcr::boot_loader_code] = TRY(before_image(log, running));
+    const auto extend = [&](const Record& record) { values[record.pcr] = extended(values[record.pcr], record.digest); };
+    std::ranges::for_each(records, extend);
+    std::vector<PcrValues> boots;
     for (const std::string_view phase : boot_phases) {
-        const Record record = TRY(record_of(measured_phase(phase, banks)));
-        values[record.pcr] = extended(values[record.pcr], record.digest);
-        if (std::ranges::contains(opening_phases, phase)) predicted.boots.push_back(values);
+        extend(TRY(record_of(measured_phase(phase, banks))));
+        if (std::ranges::contains(opening_phases, phase)) boots.push_back(values);
     }
-    return predicted;
+    return boots;
 }
 
 }  // namespace lethe

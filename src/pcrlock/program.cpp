@@ -88,6 +88,11 @@ Result<PolicyFile> SystemdPcrlock::policy_file() {
     return file;
 }
 
+Result<void> SystemdPcrlock::write_policy_file(std::string_view json) {
+    TRY(make_folder(paths_.policy.parent_path()));
+    return replace_file(paths_.policy, as_octets(json), 0644);
+}
+
 Result<void> SystemdPcrlock::remove_policy_file() {
     std::error_code error;
     std::filesystem::remove(paths_.policy, error);

@@ -27,6 +27,8 @@ public:
 
     /// @error not_found  there is none.
     virtual Result<PolicyFile> policy_file() = 0;
+    /// Puts a policy file there, for the next make_policy() to build on.
+    virtual Result<void> write_policy_file(std::string_view json) = 0;
     virtual Result<void> remove_policy_file() = 0;
 
     /// The records of one thing. `file` for pe_image and uki.
@@ -60,6 +62,7 @@ public:
     Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
     Result<void> make_policy(std::span<const unsigned> pcrs) override;
     Result<PolicyFile> policy_file() override;
+    Result<void> write_policy_file(std::string_view json) override;
     Result<void> remove_policy_file() override;
     Result<std::vector<Record>> measure(Measurable what, const std::filesystem::path& file) override;
     Result<void> lock_firmware() override;

@@ -12,8 +12,7 @@ Result<void> prove(const PcrPolicy& policy, std::span<const unsigned> required, 
         if (!std::ranges::contains(policy, pcr, &AdmittedPcr::pcr))
             return fail(ErrorKind::policy_mismatch, "the policy does not name PCR {}, so that it would admit any boot in that", pcr);
     const Digest digest = TRY(pcrlock_policy(policy));
-    if (!std::ranges::equal(content, authorized_policy_content(digest)))
-        return fail(ErrorKind::policy_mismatch, "the NV index does not hold the digest of the policy");
+    if (!TRY(is_in_force(policy, content))) return fail(ErrorKind::policy_mismatch, "the NV index does not hold the digest of the policy");
     for (const PcrValues& values : boots) {
         const auto reached = session_policy(policy, values);
         if (!reached) return in_context(reached.error(), "the boot that was predicted would not open the vault");

@@ -17,11 +17,15 @@ const std::string loader_component = "630-lethe-loader";
 const std::string uki_component = "650-lethe-uki";
 const std::string generated = "generated";
 
+// Of the variants that match the running boot's log the first one claims its events: the running release's has to come first, since another
+// one with fewer files beside it matches as well.
+constexpr std::string_view running = "1-", beside_it = "2-";
+
 // The file name of the UKI's variant: the UKI's own, as far as it is harmless.
-std::string variant_name(const std::filesystem::path& uki) {
+std::string variant_name(std::string_view place, const std::filesystem::path& uki) {
     std::string name = std::filesystem::path(without_boot_counter(uki.filename())).stem();
     std::ranges::replace_if(name, [](unsigned char c) { return !std::isalnum(c) && c != '.' && c != '_' && c != '-' && c != '~'; }, '_');
-    return name;
+    return std::string(place) + name;
 }
 
 Result<void> lock_secure_boot(Pcrlock& pcrlock) {
@@ -38,19 +42,28 @@ std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> 
     return {pcrs.begin(), pcrs.end()};
 }
 
-Result<void> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs) {
+Result<std::vector<Record>> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs) {
     TRY(unlock_boots(pcrlock));
     if (image.secure_boot) TRY(lock_secure_boot(pcrlock));
     // Some firmware runs programs of its own before the boot loader, and then PCR 4 needs this too. Where it fails the gate decides.
     const auto firmware = pcrlock.lock_firmware();
-    if (!firmware && (std::ranges::contains(pcrs, 0u) || std::ranges::contains(pcrs, 2u))) return firmware;
+    if (!firmware && (std::ranges::contains(pcrs, 0u) || std::ranges::contains(pcrs, 2u))) return std::unexpected(firmware.error());
     if (image.loader) TRY(pcrlock.write_component(loader_component, generated, TRY(pcrlock.measure(Measurable::pe_image, *image.loader))));
 
-    if (!image.uki) return pcrlock.write_component(uki_component, "network", TRY(booted_network_records(TRY(pcrlock.log()))));
+    if (!image.uki) {
+        auto records = TRY(booted_network_records(TRY(pcrlock.log())));
+        TRY(pcrlock.write_component(uki_component, "network", records));
+        return records;
+    }
     const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, *image.uki));
     auto records = booted_uki_records(TRY(pcrlock.log()), uki);
     if (!records) return in_context(records.error(), image.uki->native());
-    return pcrlock.write_component(uki_component, variant_name(*image.uki), *records);
+    TRY(pcrlock.write_component(uki_component, variant_name(running, *image.uki), *records));
+    return records;
+}
+
+Result<void> lock_release(Pcrlock& pcrlock, const std::filesystem::path& uki, std::span<const Record> records) {
+    return pcrlock.write_component(uki_component, variant_name(beside_it, uki), records);
 }
 
 Result<void> unlock_boots(Pcrlock& pcrlock) {

@@ -12,8 +12,12 @@ std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> 
 /// Writes the components of the running boot: what Secure Boot checked, the firmware's code, the boot loader and the UKI with all that came
 /// with it. The rest is static (pcrlock.d/). What an earlier call left is removed first, so that no older boot stays admitted.
 ///
+/// @return the records of the UKI; the first one in PCR 4 is its image.
 /// @error wrong_state  the files on the ESP are not what was booted.
-Result<void> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs);
+Result<std::vector<Record>> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs);
+
+/// Admits a release beside the running one: another variant of the UKI's component.
+Result<void> lock_release(Pcrlock& pcrlock, const std::filesystem::path& uki, std::span<const Record> records);
 
 /// Removes the components that lock_running_boot() writes.
 Result<void> unlock_boots(Pcrlock& pcrlock);

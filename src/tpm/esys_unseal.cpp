@@ -102,7 +102,7 @@ Error policy_error(const EsysContext& esys, const Request& request, TSS2_RC rc) 
     const std::uint32_t handle = handle_of(request.index);
     const Result<Octets> content = esys_nv_read(esys, handle);
     if (!content) return content.error();
-    if (*content != authorized_policy_content(pcrlock_policy(request.policy).value()))
+    if (!is_in_force(request.policy, *content).value())
         return {ErrorKind::policy_mismatch,
                 std::format("the policy is not the one that the NV index {:#x} holds; use the newest one", handle)};
     return esys_error(rc, "the TPM refuses a policy that should admit this boot");

@@ -121,6 +121,10 @@ Result<Digest> session_policy(const PcrPolicy& policy, const PcrValues& values) 
 
 Octets authorized_policy_content(const Digest& policy) { return OctetWriter().u16(alg_sha256).raw(policy).take(); }
 
+Result<bool> is_in_force(const PcrPolicy& policy, OctetView content) {
+    return std::ranges::equal(content, authorized_policy_content(TRY(pcrlock_policy(policy))));
+}
+
 std::vector<unsigned> refused_pcrs(const PcrPolicy& policy, const PcrValues& present) {
     std::vector<unsigned> refused;
     for (const AdmittedPcr& pcr : policy) {

@@ -47,6 +47,9 @@ std::vector<Digest> policy_pcr_branches(const Digest& before, const AdmittedPcr&
 /// What an NV index that authorises `policy` holds: TPMT_HA, the algorithm 0x000B and the digest; 34 octets.
 Octets authorized_policy_content(const Digest& policy);
 
+/// Whether an NV index with this content has `policy` in force. @error invalid_argument  as evaluation_order.
+Result<bool> is_in_force(const PcrPolicy& policy, OctetView content);
+
 /// The PCRs of `policy` to whose admitted values the present one does not belong, or which `present` lacks.
 std::vector<unsigned> refused_pcrs(const PcrPolicy& policy, const PcrValues& present);
 

@@ -91,7 +91,13 @@ Result<std::uint64_t> Store::write_framed(const ObjectId& id, OctetView payload)
         [&](std::uint64_t generation) { return frame_object(id, generation, payload); });
 }
 
-Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, const Maker& make) {
+Result<std::uint64_t> Store::write_framed_beside(const ObjectId& id, OctetView payload, std::uint64_t kept) {
+    return write_next(
+        id, [&](OctetView octets) { return unframe_object(id, octets); },
+        [&](std::uint64_t generation) { return frame_object(id, generation, payload); }, kept);
+}
+
+Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept) {
     const auto slots = TRY(read_slots(id, open));
     const auto generation_of = [](const Slot& slot) { return slot.version ? slot.version->generation : 0; };
     const std::uint64_t newest = std::max(generation_of(slots[0]), generation_of(slots[1]));
@@ -100,8 +106,11 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
     if (newest == std::numeric_limits<std::uint64_t>::max())
         return fail(ErrorKind::corrupt, "{}: its number is the last there can be; put it back from a copy of the store",
                     path_of(slots[0].file));
+    if (kept && (*kept == 0 || std::ranges::none_of(slots, [&](const Slot& slot) { return generation_of(slot) == *kept; })))
+        return fail(ErrorKind::not_found, "{}: no slot holds number {}; it was written by somebody else", path_of(slots[0].file), *kept);
     // The first write of an object may have been cut: then its one slot is damaged and the other is free.
-    const Slot& target = newest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == newest ? slots[1] : slots[0]);
+    const Slot& target =
+        newest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == kept.value_or(newest) ? slots[1] : slots[0]);
     TRY(write_slot(*disk_, target.file, make(newest + 1)));
     return newest + 1;
 }

@@ -44,6 +44,9 @@ public:
     /// The same for a public object (vault, policy). `read_framed` gives every slot that is whole, newest first.
     Result<std::vector<ObjectVersion>> read_framed(const ObjectId& id) const;
     Result<std::uint64_t> write_framed(const ObjectId& id, OctetView payload);
+    /// As write_framed(), but leaves the slot with this generation alone, whether or not it is the newest: what is in force is not written
+    /// over by what may come. @error not_found  no slot has it.
+    Result<std::uint64_t> write_framed_beside(const ObjectId& id, OctetView payload, std::uint64_t kept);
 
     /// Overwrites both slots with zeros, syncs, and removes them. Nothing to do when there are none.
     Result<void> erase(const ObjectId& id);
@@ -54,7 +57,7 @@ private:
     struct Slot;
 
     Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
-    Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make);
+    Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept = {});
     std::string path_of(const std::string& file) const { return place() + "/" + file; }
 
     std::unique_ptr<Disk> disk_;

@@ -29,8 +29,8 @@ Error explain_refusal(Tpm& tpm, const VaultRecord& record, const std::vector<Pcr
     auto content = tpm.nv_read(policy_index_handle);
     if (!content) return content.error();
     for (const PcrPolicy& policy : policies) {
-        const auto digest = pcrlock_policy(policy);
-        if (digest && authorized_policy_content(*digest) == *content) return refusal;
+        const auto matches = is_in_force(policy, *content);
+        if (matches && *matches) return refusal;
     }
     return {ErrorKind::rollback,
             "no policy file in the store is the one that the TPM enforces: an older one was put back, or the newest was lost. "

@@ -150,8 +150,8 @@ TEST(Enroll, LocksTheLoaderTheUkiAndSecureBoot) {
     std::vector<std::string> names;
     for (const auto& [name, records] : machine.pcrlock.components_) names.push_back(name);
     EXPECT_THAT(names, testing::ElementsAre("240-secureboot-policy/generated", "620-secureboot-authority/generated",
-                                            "630-lethe-loader/generated", "650-lethe-uki/lethe_1"));
-    EXPECT_EQ(machine.pcrlock.components_["650-lethe-uki/lethe_1"], machine.pcrlock.uki_);
+                                            "630-lethe-loader/generated", "650-lethe-uki/1-lethe_1"));
+    EXPECT_EQ(machine.pcrlock.components_["650-lethe-uki/1-lethe_1"], machine.pcrlock.uki_);
 }
 
 TEST(Enroll, WithoutSecureBootPcr7IsNotLocked) {

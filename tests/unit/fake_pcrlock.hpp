@@ -81,6 +81,11 @@ public:
         if (!file_) return fail(ErrorKind::not_found, "no policy file");
         return parse_policy_file(*file_);
     }
+    Result<void> write_policy_file(std::string_view json) override {
+        TRY(step("write_policy_file"));
+        file_ = json;
+        return {};
+    }
     Result<void> remove_policy_file() override {
         TRY(step("remove_policy_file"));
         file_.reset();

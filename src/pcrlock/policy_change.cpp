@@ -1,0 +1,50 @@
+#include "pcrlock/policy_change.hpp"
+
+#include "pcrlock/gate.hpp"
+#include "pcrlock/proof.hpp"
+#include "tpm/policy.hpp"
+
+namespace lethe {
+namespace {
+
+const ObjectId policy_id{ObjectKind::policy, ""};
+
+Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy& policy, const EventLog& log, OctetView content) {
+    auto boots = change.boots;
+    boots.push_back(TRY(tpm.read_pcrs(change.pcrs)));
+    TRY(check_gate(change.pcrs, policy, boots.back(), log));
+    return prove(policy, change.pcrs, boots, content);
+}
+
+}  // namespace
+
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const EventLog& log) {
+    TRY(pcrlock.make_policy(pcrs));
+    PolicyFile file = TRY(pcrlock.policy_file());
+    TRY(check_gate(pcrs, file.policy, TRY(tpm.read_pcrs(pcrs)), log));
+    if (file.nv_handle != policy_index_handle || !TRY(is_in_force(file.policy, TRY(tpm.nv_read(policy_index_handle)))))
+        return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
+                    policy_index_handle);
+    return file;
+}
+
+Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyChange& change) {
+    const EventLog log = TRY(pcrlock.log());
+    const PcrPolicy wanted = TRY(pcrlock.predict(change.pcrs));
+    TRY(check_gate(change.pcrs, wanted, TRY(tpm.read_pcrs(change.pcrs)), log));
+    TRY(check_policy(tpm, change, wanted, log, authorized_policy_content(TRY(pcrlock_policy(wanted)))));
+
+    PolicyFile in_force = TRY(confirmed_policy_file(tpm, TRY(read_policy_files(store))));
+    TRY(pcrlock.write_policy_file(in_force.json));  // what make-policy builds on; a reboot has emptied its folder
+    if (in_force.policy == wanted) return in_force;
+
+    PolicyFile candidate = TRY(with_policy(in_force, wanted));
+    candidate.generation = TRY(store.write_framed_beside(policy_id, as_octets(candidate.json), in_force.generation));
+    const PolicyFile made = TRY(make_checked_policy(tpm, pcrlock, change.pcrs, log));
+    if (made.policy != wanted)
+        return fail(ErrorKind::policy_mismatch, "systemd-pcrlock has made another policy than it predicted; it was written");
+    TRY(check_policy(tpm, change, made.policy, log, TRY(tpm.nv_read(policy_index_handle))));
+    return candidate;
+}
+
+}  // namespace lethe

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "pcrlock/program.hpp"
+
+namespace lethe {
+
+/// Makes the policy of the components that there are, which defines the NV index or rewrites it, and checks what was written: the policy
+/// file has every required PCR with its present value, and the index holds the digest of that file.
+///
+/// @param log  of this boot, to say why a PCR is not there.
+/// @error policy_mismatch  one of these does not hold.
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const EventLog& log);
+
+/// A policy in the place of the one in force: what the components that there are admit.
+struct PolicyChange {
+    std::vector<unsigned> pcrs;    ///< that it has to hold
+    std::vector<PcrValues> boots;  ///< to which it has to open the vault, at each moment at which that is opened; besides the present boot
+};
+
+/// Changes the policy in the NV index, so that power can go at any instant: the policy file that systemd-pcrlock is going to write is in
+/// the store, beside the one in force, before the index is written. Proves afterwards that the vault opens to the present boot and to all
+/// of `change.boots`. Nothing to do when that policy is in force already.
+///
+/// @return the file that is in force, from the store.
+/// @error policy_mismatch  the gate or the proof: before the index was written, unless the message says otherwise.
+/// @error rollback         no policy file in the store is the one in force.
+Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyChange& change);
+
+}  // namespace lethe
