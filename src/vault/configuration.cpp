@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 
 #include "base/file.hpp"
 #include "vault/configured_relays.hpp"
@@ -54,6 +55,18 @@ Result<bool> parse_switch(std::string_view key, std::string_view value) {
     return fail(ErrorKind::invalid_argument, "{}= is yes or no", key);
 }
 
+/// `HH:MM`, since midnight.
+std::optional<std::chrono::minutes> parse_time_of_day(std::string_view text) {
+    unsigned hour = 0, minute = 0;
+    const auto is_number = [](std::string_view digits, unsigned& number) {
+        return std::from_chars(digits.data(), digits.data() + 2, number).ptr == digits.data() + 2;
+    };
+    if (text.size() != 5 || text[2] != ':' || !is_number(text.substr(0, 2), hour) || !is_number(text.substr(3), minute) || hour > 23 ||
+        minute > 59)
+        return {};
+    return std::chrono::hours(hour) + std::chrono::minutes(minute);
+}
+
 constexpr std::array time_units{Unit{"s", 1}, Unit{"min", 60}, Unit{"h", 3600}, Unit{"d", 86400}};
 constexpr std::array octet_units{Unit{"B", 1}, Unit{"K", 1 << 10}, Unit{"M", 1 << 20}};
 constexpr std::array plain_number{Unit{"", 1}};
@@ -61,7 +74,7 @@ constexpr std::array plain_number{Unit{"", 1}};
 using Take = Result<void> (*)(std::string_view key, std::string_view value, Configuration& configuration);
 
 /// The settings, in the order of lethe.conf(5).
-constexpr std::array<std::pair<std::string_view, Take>, 7> settings{{
+constexpr std::array<std::pair<std::string_view, Take>, 9> settings{{
     {"Store",
      [](std::string_view, std::string_view value, Configuration& into) -> Result<void> {
          into.store = TRY(parse_store(value));
@@ -95,6 +108,22 @@ constexpr std::array<std::pair<std::string_view, Take>, 7> settings{{
     {"ClockTimeout",
      [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
          into.clock_timeout = std::chrono::seconds(TRY(parse_amount(key, value, time_units, 1, 86400)));
+         return {};
+     }},
+    {"QuietWindow",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         const auto dash = value.find('-');
+         const auto begin = parse_time_of_day(value.substr(0, dash));
+         const auto end = parse_time_of_day(dash == value.npos ? std::string_view{} : value.substr(dash + 1));
+         if (!begin || !end || *begin == *end)
+             return fail(ErrorKind::invalid_argument, "{}= is two different times of day from 00:00 to 23:59, such as 02:00-05:00", key);
+         into.quiet_begin = *begin;
+         into.quiet_end = *end;
+         return {};
+     }},
+    {"RebootStagger",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.reboot_stagger_days = static_cast<unsigned>(TRY(parse_amount(key, value, plain_number, 0, 28)));
          return {};
      }},
 }};

@@ -16,6 +16,9 @@ struct Configuration {
     bool require_state = false;                                     ///< a relay whose state was put back to an older one does not start
     bool wait_for_clock = true;                                     ///< tor does not start before the clock is synchronised
     std::chrono::seconds clock_timeout{std::chrono::minutes(10)};   ///< after which it fails to start
+    std::chrono::minutes quiet_begin{std::chrono::hours(2)};        ///< of the daily window for reboots, since midnight in UTC
+    std::chrono::minutes quiet_end{std::chrono::hours(5)};          ///< before its begin when it passes midnight; never the same
+    unsigned reboot_stagger_days = 1;                               ///< over which a family's reboots are spread; 0: they are not
     bool operator==(const Configuration&) const = default;
 };
 

@@ -56,6 +56,22 @@ TEST_F(ConfigurationFiles, AmountsOutOfRangeAreErrors) {
     }
 }
 
+TEST_F(ConfigurationFiles, TheQuietWindowIsTwoTimesOfDay) {
+    using namespace std::chrono_literals;
+    const auto read_back = read("QuietWindow=23:30-01:05\nRebootStagger=5\n");
+    ASSERT_TRUE(read_back) << read_back.error().message;
+    EXPECT_EQ(*read_back, (Configuration{.quiet_begin = 23h + 30min, .quiet_end = 1h + 5min, .reboot_stagger_days = 5}));
+    EXPECT_EQ(read("RebootStagger=0")->reboot_stagger_days, 0u);
+    for (const char* line :
+         {"QuietWindow=", "QuietWindow=02:00", "QuietWindow=02:00-", "QuietWindow=02:00-02:00", "QuietWindow=2:00-05:00",
+          "QuietWindow=02:00-24:00", "QuietWindow=02:60-05:00", "QuietWindow=02:00 - 05:00", "QuietWindow=02:00-05:00-06:00",
+          "QuietWindow=+2:00-05:00", "QuietWindow=02:-1-05:00", "RebootStagger=29", "RebootStagger=1d", "RebootStagger=-1"}) {
+        const auto refused = read(line);
+        ASSERT_FALSE(refused) << line;
+        EXPECT_EQ(refused.error().kind, ErrorKind::invalid_argument) << line;
+    }
+}
+
 TEST_F(ConfigurationFiles, WhatIsNotUnderstoodIsAnErrorThatNamesFileAndLine) {
     for (const char* text : {"Store=tpm\nColour=red\n", "\nStore=disk\n", "\nStore\n", "\n[Store]\n", "\n=tpm\n", "\nStore=\n"}) {
         const auto refused = read(text);
