@@ -2,8 +2,8 @@
 
 #include <optional>
 
+#include "base/disk.hpp"
 #include "tpm/tpm.hpp"
-#include "vault/disk.hpp"
 
 namespace lethe {
 

@@ -3,9 +3,12 @@
 #include <array>
 #include <string>
 
-#include "vault/disk.hpp"
+#include "base/disk.hpp"
 
 namespace lethe {
+
+/// No slot is larger: of all objects `state` has the most to hold.
+constexpr std::size_t slot_limit_octets = disk_file_limit_octets;
 
 /// The files of an object: NAME.a and NAME.b.
 std::array<std::string, 2> slot_files(const std::string& stem);

@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "vault/disk.hpp"
 #include "vault/object.hpp"
+#include "vault/slot.hpp"
 
 namespace lethe {
 

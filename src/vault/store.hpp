@@ -4,7 +4,7 @@
 #include <functional>
 #include <optional>
 
-#include "vault/disk.hpp"
+#include "base/disk.hpp"
 #include "vault/object.hpp"
 
 namespace lethe {

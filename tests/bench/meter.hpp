@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "../unit/counting_tcti.hpp"
-#include "vault/disk.hpp"
+#include "base/disk.hpp"
 
 namespace lethe {
 

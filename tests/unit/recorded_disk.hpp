@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-#include "vault/disk.hpp"
+#include "base/disk.hpp"
 
 namespace lethe {
 

@@ -6,8 +6,8 @@
 
 #include <cerrno>
 
+#include "base/disk.hpp"
 #include "base/file.hpp"
-#include "vault/disk.hpp"
 
 namespace lethe {
 
@@ -34,7 +34,7 @@ public:
         return false;
     }
 
-    Result<Octets> read(const std::string& file) const override { return read_file(directory_.get(), file, slot_limit_octets); }
+    Result<Octets> read(const std::string& file) const override { return read_file(directory_.get(), file, disk_file_limit_octets); }
 
     Result<void> write(const std::string& file, OctetView octets) override {
         const Fd fd = TRY(open(file, O_WRONLY | O_CREAT));
@@ -83,7 +83,7 @@ private:
 
 Result<std::unique_ptr<Disk>> open_folder_disk(const std::filesystem::path& directory) {
     auto fd = open_file(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-    if (!fd) return in_context(fd.error(), "cannot open the store (is its file system mounted?)");
+    if (!fd) return in_context(fd.error(), "cannot open the folder (is its file system mounted?)");
     return std::make_unique<FolderDisk>(std::move(*fd), directory);
 }
 

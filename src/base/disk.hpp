@@ -9,11 +9,11 @@
 
 namespace lethe {
 
-/// No slot is larger, 64 MiB: of all objects `state` has the most to hold.
-constexpr std::size_t slot_limit_octets = 64 << 20;
+/// No file that is read from a disk is larger, 64 MiB.
+constexpr std::size_t disk_file_limit_octets = 64 << 20;
 
-/// Where a store's slot files lie, as far as a store touches it: the verbs between which power can go. What was written is there for good
-/// once its file is synced; a file that is new, or gone, once the names are.
+/// A place of files in one level, as far as what has to outlive a power cut touches it: the verbs between which power can go. What was
+/// written is there for good once its file is synced; a file that is new, or gone, once the names are.
 class Disk {
 public:
     virtual ~Disk() = default;
@@ -22,7 +22,7 @@ public:
     virtual Result<bool> exists(const std::string& file) const = 0;
     /// The whole file, from the medium and not from a cache.
     /// @error not_found  it does not exist.
-    /// @error corrupt    it is no regular file, or larger than any slot.
+    /// @error corrupt    it is no regular file, or larger than disk_file_limit_octets.
     virtual Result<Octets> read(const std::string& file) const = 0;
     /// Writes from the start of the file, which is made when there is none, and leaves what lies behind.
     virtual Result<void> write(const std::string& file, OctetView octets) = 0;
@@ -34,7 +34,7 @@ public:
     /// @error wrong_state  no other files fit here than those that it has a fixed place for: a store in the TPM.
     virtual Result<std::uint64_t> free_octets() const = 0;
 
-    /// Slots are padded to a multiple of this, so that files seldom grow.
+    /// A store's slots are padded to a multiple of this, so that files seldom grow.
     virtual std::size_t block_octets() const = 0;
     /// For messages: where a person finds it.
     virtual std::string place() const = 0;
