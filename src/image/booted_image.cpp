@@ -3,38 +3,26 @@
 #include <algorithm>
 #include <array>
 
-#include "base/file.hpp"
+#include "image/efi_variable.hpp"
 
 namespace lethe {
 
 namespace {
 
-constexpr std::string_view loader_vendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-constexpr std::string_view global_vendor = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-constexpr std::size_t variable_limit_octets = 4096;
-constexpr std::size_t attributes_octets = 4;  // efivarfs puts them before the content
-
-Result<Octets> read_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor) {
-    Octets octets = TRY(read_file(efivars / std::format("{}-{}", name, vendor), variable_limit_octets));
-    if (octets.size() < attributes_octets) return fail(ErrorKind::corrupt, "EFI variable {} is cut short", name);
-    octets.erase(octets.begin(), octets.begin() + attributes_octets);
-    return octets;
-}
-
 bool has_variable(const std::filesystem::path& efivars, std::string_view name) {
-    const auto value = read_variable(efivars, name, loader_vendor);
+    const auto value = read_efi_variable(efivars, name, loader_vendor);
     return value || value.error().kind != ErrorKind::not_found;
 }
 
 Result<bool> read_secure_boot(const std::filesystem::path& efivars) {
-    const auto value = read_variable(efivars, "SecureBoot", global_vendor);
+    const auto value = read_efi_variable(efivars, "SecureBoot", global_vendor);
     if (!value && value.error().kind == ErrorKind::not_found) return false;  // firmware without keys has no such variable
     return TRY(value).size() == 1 && value->front() == 1;
 }
 
 // A file's path on the ESP, such as "\EFI\Linux\lethe_1.efi" in UTF-16LE, as a relative path.
 Result<std::filesystem::path> read_image_path(const std::filesystem::path& efivars, std::string_view name) {
-    const Octets octets = TRY(read_variable(efivars, name, loader_vendor));
+    const Octets octets = TRY(read_efi_variable(efivars, name, loader_vendor));
     std::string text;
     for (std::size_t i = 0; i + 1 < octets.size(); i += 2) {
         const char c = static_cast<char>(octets[i]);

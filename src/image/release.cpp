@@ -10,9 +10,10 @@ namespace lethe {
 namespace {
 
 constexpr std::string_view prefix = "lethe_", suffix = ".efi";
+constexpr std::size_t version_limit = 64;  // the name of the folder beside it has to fit FAT
 
 bool is_version(std::string_view text) {
-    return !text.empty() && text[0] >= '0' && text[0] <= '9' && std::ranges::all_of(text, is_of_a_version);
+    return !text.empty() && text.size() <= version_limit && text[0] >= '0' && text[0] <= '9' && std::ranges::all_of(text, is_of_a_version);
 }
 
 std::optional<unsigned> parse_count(std::string_view text) {
@@ -50,5 +51,15 @@ std::optional<ReleaseName> parse_release_name(std::string_view file) {
     if (!name.tries) return std::nullopt;
     return name;
 }
+
+Result<void> check_version(const std::string& version) {
+    if (!is_version(version))
+        return fail(ErrorKind::invalid_argument,
+                    "that is no version of a release: it begins with a digit and has letters, digits and \".~^-\" besides, {} at most",
+                    version_limit);
+    return {};
+}
+
+std::string folder_beside_release(const std::string& version) { return ReleaseName{version}.file() + ".extra.d"; }
 
 }  // namespace lethe

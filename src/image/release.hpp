@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.hpp"
+
 namespace lethe {
 
 /// How often a release may still be tried, and how often it was, before it counts as good or as bad.
@@ -25,7 +27,13 @@ struct ReleaseName {
     bool operator==(const ReleaseName&) const = default;
 };
 
-/// Nothing when the file is none of Lethe's: a version begins with a digit and has letters, digits and ".~^-" besides.
+/// Nothing when the file is none of Lethe's: a version begins with a digit and has letters, digits and ".~^-" besides, 64 at most.
 std::optional<ReleaseName> parse_release_name(std::string_view file);
+
+/// @error invalid_argument  no release can have this version: parse_release_name() would not take its file.
+Result<void> check_version(const std::string& version);
+
+/// The name of the folder beside a release, in /EFI/Linux: "lethe_1.2.efi.extra.d", whatever its tries.
+std::string folder_beside_release(const std::string& version);
 
 }  // namespace lethe

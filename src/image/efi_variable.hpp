@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "base/octets.hpp"
+
+namespace lethe {
+
+/// Whose variables they are: those of systemd-boot and systemd-stub, and those of UEFI itself.
+inline constexpr std::string_view loader_vendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+inline constexpr std::string_view global_vendor = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+/// The content of an EFI variable, without its attributes.
+/// @param efivars  where efivarfs is mounted.
+/// @error not_found  there is no such variable.
+/// @error corrupt    it is larger than 4 KiB, or cut short.
+Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor);
+
+/// Sets a variable of the boot loader to a text, which has to be ASCII; it outlives the boot. The firmware does it whole or not at all.
+/// @error io
+/// Source: Linux, Documentation/filesystems/efivarfs.rst; systemd 257, src/basic/efivars.c, efi_set_variable().
+Result<void> set_loader_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view text);
+
+/// Nothing to do when there is none. @error io
+Result<void> remove_loader_variable(const std::filesystem::path& efivars, std::string_view name);
+
+}  // namespace lethe
