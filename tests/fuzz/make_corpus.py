@@ -18,6 +18,12 @@ def texts():
     seed("base", "base64", "AAECAwQ=")
     seed("base", "fields", part(bytes(range(7))), bytes([9, 0, 1, 0, 0, 0, 2, *range(8)]), part("sized"), b"\0\0", part("sized"), b"sixsix")
     seed("torrc", "plain", "# a relay\nNickname lethe\nORPort 9001\n+ExitPolicy reject *:*\n/ContactInfo\nLog notice \\\n stdout # x\n")
+    seed("control_reply", "protocol", "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=COOKIE,SAFECOOKIE COOKIEFILE=\"/run/\\\"\\303x\"\r\n250-VERSION Tor=\"0.4.9\"\r\n250 OK\r\n")
+    seed("control_reply", "values", "650 STATUS_CLIENT NOTICE X\r\n250-a=1\r\n250+ns/id/X=\r\nr x\r\n..\r\ns Running\r\n.\r\n250 OK\r\n552 Unrecognized key \"x\"\r\n")
+    seed("control_reply", "two_statuses", "250-a=1\r\n551 no\r\n")
+    seed("control_reply", "no_key", "250-a\r\n250 OK\r\n")
+    seed("control_reply", "cut", "250+a=\r\n.")
+    seed("control_reply", "torrc", "ControlSocket 0\n+ControlSocket unix:\"/run/x y\" GroupWritable\n/ControlSocket\nControlPort 127.0.0.1:9051\n")
     seed("torrc", "quoted", 'ContactInfo "a \\"b\\" \\n" # c\r\nNickname b\n')
     for name in ("DataDirectory /x", "+KeyDirectory /x", "%include /x", "user x", "Foo \\\n# c\nDataD x", "Data\\\nDirectory x"):
         seed("torrc", "refused_" + "".join(c for c in name if c.isalnum()).lower(), "Nickname x\n", name, "\n")
