@@ -29,6 +29,14 @@ Result<StoreChoice> parse_store(std::string_view value) {
     return fail(ErrorKind::invalid_argument, "Store= is automatic, folder or tpm");
 }
 
+Result<HealthNeeds> parse_health_needs(std::string_view value) {
+    if (value == "identity") return HealthNeeds::identity;
+    if (value == "bootstrap") return HealthNeeds::bootstrap;
+    if (value == "reachability") return HealthNeeds::reachability;
+    if (value == "consensus") return HealthNeeds::consensus;
+    return fail(ErrorKind::invalid_argument, "HealthNeeds= is identity, bootstrap, reachability or consensus");
+}
+
 struct Unit {
     std::string_view name;
     std::uint64_t factor;
@@ -74,7 +82,7 @@ constexpr std::array plain_number{Unit{"", 1}};
 using Take = Result<void> (*)(std::string_view key, std::string_view value, Configuration& configuration);
 
 /// The settings, in the order of lethe.conf(5).
-constexpr std::array<std::pair<std::string_view, Take>, 9> settings{{
+constexpr std::array<std::pair<std::string_view, Take>, 11> settings{{
     {"Store",
      [](std::string_view, std::string_view value, Configuration& into) -> Result<void> {
          into.store = TRY(parse_store(value));
@@ -124,6 +132,16 @@ constexpr std::array<std::pair<std::string_view, Take>, 9> settings{{
     {"RebootStagger",
      [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
          into.reboot_stagger_days = static_cast<unsigned>(TRY(parse_amount(key, value, plain_number, 0, 28)));
+         return {};
+     }},
+    {"HealthNeeds",
+     [](std::string_view, std::string_view value, Configuration& into) -> Result<void> {
+         into.health_needs = TRY(parse_health_needs(value));
+         return {};
+     }},
+    {"HealthDeadline",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         into.configured_health_deadline = std::chrono::seconds(TRY(parse_amount(key, value, time_units, 1, 86400)));
          return {};
      }},
 }};

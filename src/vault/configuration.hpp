@@ -1,11 +1,20 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 
 #include "vault/open_store.hpp"
 
 namespace lethe {
+
+/// What a boot has to show before it counts as good; each includes those before it.
+enum class HealthNeeds {
+    identity,      ///< the vault is open, each relay's keys are installed, and its tor runs
+    bootstrap,     ///< tor has the sealed fingerprint, and circuits
+    reachability,  ///< others reach its ORPort
+    consensus,     ///< it is Running in a consensus that is newer than the boot
+};
 
 /// What the operator has configured: lethe.conf(5).
 struct Configuration {
@@ -19,6 +28,14 @@ struct Configuration {
     std::chrono::minutes quiet_begin{std::chrono::hours(2)};        ///< of the daily window for reboots, since midnight in UTC
     std::chrono::minutes quiet_end{std::chrono::hours(5)};          ///< before its begin when it passes midnight; never the same
     unsigned reboot_stagger_days = 1;                               ///< over which a family's reboots are spread; 0: they are not
+    HealthNeeds health_needs = HealthNeeds::bootstrap;
+    std::optional<std::chrono::seconds> configured_health_deadline{};
+
+    /// How long a boot may take to become healthy. A consensus is made each hour, and reaches relays in the course of the next.
+    std::chrono::seconds health_deadline() const {
+        return configured_health_deadline.value_or(health_needs == HealthNeeds::consensus ? std::chrono::hours(3)
+                                                                                          : std::chrono::minutes(10));
+    }
     bool operator==(const Configuration&) const = default;
 };
 

@@ -33,22 +33,36 @@ TEST_F(ConfigurationFiles, CommentsBlanksAndSpacesAreLetPass) {
 
 TEST_F(ConfigurationFiles, SettingsHaveTheUnitsOfTheManual) {
     using namespace std::chrono_literals;
-    const auto read_back =
-        read("SnapshotInterval=90min\nSnapshotsPerDay=96\nCacheMax=8M\nRequireState=yes\nWaitForClock=no\nClockTimeout=30\n");
+    const auto read_back = read(
+        "SnapshotInterval=90min\nSnapshotsPerDay=96\nCacheMax=8M\nRequireState=yes\nWaitForClock=no\nClockTimeout=30\n"
+        "HealthNeeds=reachability\nHealthDeadline=20min\n");
     ASSERT_TRUE(read_back) << read_back.error().message;
     EXPECT_EQ(*read_back, (Configuration{.snapshot_interval = 90min,
                                          .snapshots_per_day = 96,
                                          .cache_limit_octets = 8 << 20,
                                          .require_state = true,
                                          .wait_for_clock = false,
-                                         .clock_timeout = 30s}));
+                                         .clock_timeout = 30s,
+                                         .health_needs = HealthNeeds::reachability,
+                                         .configured_health_deadline = 20min}));
+}
+
+TEST_F(ConfigurationFiles, OfAConsensusWaitLongerUnlessTheySaySo) {
+    using namespace std::chrono_literals;
+    EXPECT_EQ(read("")->health_deadline(), 10min);
+    EXPECT_EQ(read("HealthNeeds=reachability")->health_deadline(), 10min);
+    EXPECT_EQ(read("HealthNeeds=consensus")->health_deadline(), 3h);
+    EXPECT_EQ(read("HealthDeadline=1min\nHealthNeeds=consensus")->health_deadline(), 1min);
+    for (const auto& [text, needs] : {std::pair{"identity", HealthNeeds::identity}, {"bootstrap", HealthNeeds::bootstrap}})
+        EXPECT_EQ(read(std::string("HealthNeeds=") + text)->health_needs, needs) << text;
 }
 
 TEST_F(ConfigurationFiles, AmountsOutOfRangeAreErrors) {
     for (const char* line :
          {"SnapshotInterval=59s", "SnapshotInterval=8d", "SnapshotInterval=1week", "SnapshotInterval=", "SnapshotInterval=-1h",
           "SnapshotsPerDay=3", "SnapshotsPerDay=4s", "SnapshotsPerDay=99999999999999999999", "CacheMax=16M", "CacheMax=1G",
-          "RequireState=1", "WaitForClock=", "ClockTimeout=0", "ClockTimeout=18446744073709551615d"}) {
+          "RequireState=1", "WaitForClock=", "ClockTimeout=0", "ClockTimeout=18446744073709551615d", "HealthDeadline=0",
+          "HealthDeadline=25h", "HealthNeeds=", "HealthNeeds=all"}) {
         const auto refused = read(line);
         ASSERT_FALSE(refused) << line;
         EXPECT_EQ(refused.error().kind, ErrorKind::invalid_argument) << line;
