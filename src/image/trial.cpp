@@ -1,0 +1,37 @@
+#include "image/trial.hpp"
+
+#include "image/release.hpp"
+
+namespace lethe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* counted_boot = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
+// Whether another release lies beside this one that the boot loader takes before it.
+bool has_fallback(const fs::path& uki) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(uki.parent_path(), error)) {
+        const auto name = parse_release_name(entry.path().filename().native());
+        if (name && entry.path() != uki && entry.is_regular_file(error) && (!name->tries || name->tries->left > 0)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<bool> on_trial(const fs::path& efivars, const Result<BootedImage>& image) {
+    std::error_code error;
+    if (!fs::exists(efivars / counted_boot, error)) return false;
+    const auto uki = TRY(image).uki;
+    if (!uki) return false;
+    const std::string file = uki->filename();
+    const auto release = parse_release_name(file);
+    if (!release) return without_boot_counter(file) != file;
+    return release->tries && (release->tries->left > 0 || has_fallback(*uki));
+}
+
+Result<bool> on_trial() { return on_trial("/sys/firmware/efi/efivars", find_booted_image()); }
+
+}  // namespace lethe
