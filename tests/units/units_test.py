@@ -15,6 +15,7 @@ from pathlib import Path
 SOURCE = Path(sys.argv[1])
 UNITS = Path("usr/lib/systemd/system")
 THRESHOLD = 15  # tenths
+EXPOSED = {"lethe-health.service": 20}  # as root it reaches sockets of other users and ports of this machine
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 
 
@@ -62,9 +63,10 @@ def main():
             status, out, err = analyze(tree, "verify", "--man=no", "--recursive-errors=no", name)
             report(status == 0 and not out and not err, f"{name} verifies without a word", out + err)
         for name in services:
-            status, out, _ = analyze(tree, "security", "--offline=true", f"--threshold={THRESHOLD}", name)
+            threshold = EXPOSED.get(name, THRESHOLD)
+            status, out, _ = analyze(tree, "security", "--offline=true", f"--threshold={threshold}", name)
             exposure = "".join(re.findall(r"Overall exposure level for .*", out))
-            report(status == 0, f"{name} is exposed {THRESHOLD / 10} at most", exposure or out)
+            report(status == 0, f"{name} is exposed {threshold / 10} at most", exposure or out)
 
         # The refusals: without them a systemd-analyze that finds nothing would pass.
         (tree / UNITS / "broken.service").write_text("[Service]\nExecStart=/nonexistent\nNoSuchOption=yes\n")

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+
+#include "base/result.hpp"
+
+namespace lethe {
+
+/// What is done about a release that is on trial and not healthy.
+class Fallback {
+public:
+    virtual ~Fallback() = default;
+
+    /// @error as of on_trial()
+    virtual Result<bool> on_trial() = 0;
+    /// Keeps the reason for the release that comes next.
+    virtual Result<void> note(const std::string& reason) = 0;
+    /// Stops what runs, as at any reboot, and reboots.
+    virtual Result<void> reboot() = 0;
+};
+
+/// Ends a boot that is not healthy: when its release is on trial, notes the reason and reboots, so that boot counting goes on, and comes to
+/// the release before it once the tries are used up. Else nothing happens. A boot that was counted, and of which it cannot be told whether
+/// its release was kept since, is taken for one on trial.
+///
+/// @return the error, with what was done about it.
+Error end_unhealthy_boot(Fallback& fallback, const Error& reason);
+
+/// The note: the version in the first line, the reason in the second, 1 KiB at most. A hint for people, in place of the one before.
+/// @error not_found  there is no such folder. @error io
+Result<void> write_last_update(const std::filesystem::path& file, std::string_view version, std::string_view reason);
+
+}  // namespace lethe
