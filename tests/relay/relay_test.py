@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""relay_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED: a relay under Lethe in a Tor network of its own, over reboots.
+"""relay_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED HEALTH: a relay under Lethe in a Tor network of its own, over reboots.
 
 It carries a client's traffic until it advertises the bandwidth, and reboots twice: with lethe-stated, and, to compare, without.
 Runs as root, in a network and a mount namespace of its own. Prints TAP.
@@ -15,6 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
+from health import Health, check_asleep, check_joined
 from network import Network
 from rebooting import NAME, Machine
 from tor import observed_bandwidth, wait_for
@@ -42,8 +43,8 @@ def isolate():
 class Story:
     """One relay's, whose chapters follow each other."""
 
-    def __init__(self, network, machine):
-        self.network, self.machine = network, machine
+    def __init__(self, network, machine, health):
+        self.network, self.machine, self.health = network, machine, health
         self.begin = time.monotonic()
 
     def tell(self, what):
@@ -53,6 +54,7 @@ class Story:
         """A new relay joins the network, and the client finds it."""
         self.machine.machine("enroll", NAME)
         self.machine.boot()
+        self.booted = time.time()
         self.machine.start_relay("new")
         self.fingerprint = self.machine.status()["relays"][0]["fingerprint"]
         self.network.wait_for_consensus("relay", "exit")
@@ -62,6 +64,10 @@ class Story:
         with Fetch() as fetch:
             wait_for("octets through the relay", fetch.octets)
         self.tell("the client has a circuit")
+
+    def be_healthy(self):
+        check_joined(self.health, self.fingerprint, self.booted)
+        self.tell(f"a relay is healthy {check_asleep(self.health):.0f} s after it has a network")
 
     def carry(self):
         """New onion keys, and traffic until tor's day is over; then the descriptor that counts it."""
@@ -113,6 +119,7 @@ class Story:
 
 CHAPTERS = {
     "a relay under Lethe joins a network and carries a client's traffic": Story.join,
+    "lethe-health finds it healthy; not with another fingerprint, without a newer consensus, or without a network": Story.be_healthy,
     "it makes new onion keys, and advertises the bandwidth of the traffic that it has carried": Story.carry,
     "after a reboot it advertises at least 90 % of that": Story.reboot_with_lethe,
     "its onion keys are those of before": Story.same_onion_keys,
@@ -144,7 +151,7 @@ def main():
     print(f"1..{len(CHAPTERS)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lethe-relay-") as folder, Network(Path(folder) / "network") as network, \
             Machine(sys.argv[1:7], network.common()) as machine:
-        return run(Story(network, machine))
+        return run(Story(network, machine, Health(sys.argv[7], network)))
 
 
 sys.exit(main())
