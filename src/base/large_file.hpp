@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "base/octets.hpp"
 
@@ -15,6 +16,9 @@ public:
     /// @error corrupt  not a regular file, or larger than `limit_octets`.
     /// @error io       it changed while it was read; or the operating system refused.
     static Result<LargeFile> read(const std::filesystem::path& path, std::size_t limit_octets);
+
+    /// The same of a file that somebody else has opened, whatever its position. `what` names it in messages.
+    static Result<LargeFile> read_descriptor(int fd, std::string_view what, std::size_t limit_octets);
 
     LargeFile(LargeFile&& other) noexcept : start_(std::exchange(other.start_, nullptr)), room_(other.room_), size_(other.size_) {}
     LargeFile& operator=(LargeFile&&) = delete;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sdbus-c++/sdbus-c++.h>
+
 #include <map>
 #include <string>
 
@@ -7,10 +9,27 @@
 
 namespace lethe {
 
-/// The properties of one interface that are texts, by name, read over the system bus.
-/// @error not_found    there is no such object.
-/// @error wrong_state  the service is not running, or there is no bus.
-/// @error io           it answers with another error, or not in time.
+/// What a call of a service failed with: `not_found` when there is no such object, `wrong_state` when the service is not running, or
+/// there is no bus; else `io`.
+Error to_error(const sdbus::Error& error, const std::string& service);
+
+/// Calls the function with a connection to the system bus; what it throws becomes an Error. @error as to_error()
+template <class Function>
+auto on_bus(const std::string& service, Function&& function) -> Result<decltype(function(std::declval<sdbus::IConnection&>()))> {
+    try {
+        const auto connection = sdbus::createSystemBusConnection();
+        if constexpr (std::is_void_v<decltype(function(*connection))>) {
+            function(*connection);
+            return {};
+        } else {
+            return function(*connection);
+        }
+    } catch (const sdbus::Error& error) {
+        return std::unexpected(to_error(error, service));
+    }
+}
+
+/// The properties of one interface that are texts, by name, read over the system bus. @error as to_error()
 Result<std::map<std::string, std::string>> text_properties(const std::string& service, const std::string& path,
                                                            const std::string& interface);
 

@@ -19,6 +19,14 @@ public:
 
     /// @error invalid_argument  an option that the method does not know: what it was meant to do is not done by leaving it out.
     Result<void> check() const;
+    /// An option of a D-Bus type. @error invalid_argument  it is of another type.
+    template <class T>
+    Result<std::optional<T>> value(const std::string& name) const {
+        const auto found = given_.find(name);
+        if (found == given_.end()) return std::nullopt;
+        if (!found->second.containsValueOfType<T>()) return fail(ErrorKind::invalid_argument, "option \"{}\" is of the wrong type", name);
+        return found->second.get<T>();
+    }
     /// An option of type s. @error invalid_argument  it is of another type.
     Result<std::optional<std::string>> text(const std::string& name) const;
     /// An option of type h: what is in that file, 1 KiB at most. @error invalid_argument, corrupt, io

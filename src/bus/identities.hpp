@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace lethe {
+
+/// What org.lethe.Identity1 says of a relay. Its properties say what each of these is.
+struct RelayIdentity {
+    std::string name, state, reason, fingerprint;
+    std::vector<std::string> family_ids;
+    /// Of a relay without its master key, which nobody but the operator can renew.
+    std::optional<std::chrono::sys_seconds> signing_key_ends;
+};
+
+struct IdentityStatus {
+    std::string vault;   ///< "open", "shut" or "not-enrolled"
+    std::string reason;  ///< why it is not open
+    std::vector<RelayIdentity> relays;
+};
+
+/// @error wrong_state  lethe-identityd is not running, or there is no bus.
+/// @error io           it answers with an error, or not in time.
+Result<IdentityStatus> read_identities();
+
+}  // namespace lethe

@@ -1,0 +1,159 @@
+#include "updated/bus_objects.hpp"
+
+#include <print>
+
+#include "base/large_file.hpp"
+#include "bus/errors.hpp"
+#include "bus/options.hpp"
+#include "update_manager_adaptor.hpp"
+#include "updated/bus_plan.hpp"
+
+namespace lethe {
+namespace {
+
+constexpr std::size_t image_limit_octets = std::size_t{256}
+                                           << 20;  // a release may have less; this keeps a machine from running out of memory
+constexpr std::size_t beside_limit_octets = std::size_t{128} << 20;
+
+using Files = std::map<std::string, sdbus::UnixFd>;
+
+Result<BesideFiles> read_files(const Files& files) {
+    BesideFiles read;
+    for (const auto& [name, fd] : files) {
+        const auto file = TRY(LargeFile::read_descriptor(fd.get(), name, beside_limit_octets));
+        read[name] = Octets(file.octets().begin(), file.octets().end());
+    }
+    return read;
+}
+
+Result<StageOptions> read_options(const VariantMap& given) {
+    const Options options(given, {"allow-downgrade", "records", "beside", "drop"});
+    TRY(options.check());
+    StageOptions read;
+    read.allow_downgrade = TRY(options.value<bool>("allow-downgrade")).value_or(false);
+    if (const auto records = TRY(options.value<sdbus::UnixFd>("records"))) {
+        const auto file = TRY(LargeFile::read_descriptor(records->get(), "records", beside_limit_octets));
+        read.records = Octets(file.octets().begin(), file.octets().end());
+    }
+    if (const auto beside = TRY(options.value<Files>("beside"))) read.beside = TRY(read_files(*beside));
+    if (auto drop = TRY(options.value<std::vector<std::string>>("drop"))) read.drop = std::move(*drop);
+    return read;
+}
+
+VariantMap to_variants(const std::optional<RunningRelease>& running) {
+    if (!running) return {};
+    return {{"version", sdbus::Variant{running->name.version}},
+            {"file", sdbus::Variant{running->name.file()}},
+            {"secure-boot", sdbus::Variant{running->secure_boot}},
+            {"trial", sdbus::Variant{running->on_trial()}}};
+}
+
+VariantMap to_variants(const std::optional<StagedRelease>& staged) {
+    if (!staged) return {};
+    const BootTries tries = staged->name.tries.value_or(BootTries{});
+    return {{"version", sdbus::Variant{staged->name.version}},
+            {"file", sdbus::Variant{staged->name.file()}},
+            {"tries-left", sdbus::Variant{std::uint32_t{tries.left}}},
+            {"tries-done", sdbus::Variant{std::uint32_t{tries.done}}},
+            {"state", sdbus::Variant{std::string{name_of(staged->state)}}}};
+}
+
+class ManagerObject final : public UpdateObjects,
+                            public sdbus::AdaptorInterfaces<org::lethe::Update1::Manager_adaptor, sdbus::Properties_adaptor> {
+public:
+    ManagerObject(sdbus::IConnection& connection, UpdateService& service, Reboots& reboots)
+        : AdaptorInterfaces(connection, sdbus::ObjectPath{update_path}), service_(service), reboots_(reboots) {
+        registerAdaptor();
+        log_status();
+    }
+    ~ManagerObject() override { unregisterAdaptor(); }
+
+    void progress(std::string_view step, unsigned percent) override {
+        std::println(stderr, "<6>{}", step);
+        emitProgress(std::string(step), percent);
+    }
+
+private:
+    using Manager_adaptor::INTERFACE_NAME;
+
+    // A method that changes something: whatever comes of it, the bus is told how things are now.
+    template <std::invocable Change>
+    auto change(Change&& change) {
+        return answer([&] {
+            auto result = change();
+            plan_.reset();
+            emitPropertiesChangedSignal(INTERFACE_NAME);
+            if (!result) std::println(stderr, "<4>{}", result.error().message);
+            return result;
+        });
+    }
+
+    std::string Stage(const sdbus::UnixFd& image, const VariantMap& options) override {
+        return change([&] -> Result<std::string> {
+            const StageOptions read = TRY(read_options(options));
+            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", image_limit_octets));
+            return service_.stage(file.octets(), read);
+        });
+    }
+    std::string StageConfiguration(const Files& files, const std::vector<std::string>& drop) override {
+        return change([&] -> Result<std::string> { return service_.stage_configuration(TRY(read_files(files)), drop); });
+    }
+    VariantMap Preview(const sdbus::UnixFd& image, const VariantMap& options) override {
+        return answer([&] -> Result<VariantMap> {
+            const StageOptions read = TRY(read_options(options));
+            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", image_limit_octets));
+            return to_variants(TRY(service_.preview(file.octets(), read)), TRY(reboots_.cost()));
+        });
+    }
+    void Abort() override {
+        change([&] { return service_.abort(); });
+    }
+    void Commit() override {
+        change([&] { return service_.commit(); });
+    }
+    uint64_t Reboot(const VariantMap& given) override {
+        return change([&] -> Result<std::uint64_t> {
+            const Options options(given, {"when", "urgent"});
+            TRY(options.check());
+            const auto at =
+                TRY(reboots_.reboot(TRY(options.text("when")).value_or("now"), TRY(options.value<bool>("urgent")).value_or(false)));
+            return static_cast<std::uint64_t>(at.time_since_epoch().count());
+        });
+    }
+
+    VariantMap Running() override { return to_variants(service_.status().running); }
+    VariantMap Staged() override { return to_variants(service_.status().staged); }
+    std::vector<std::string> Admitted() override { return service_.status().admitted; }
+    std::string PolicyState() override { return std::string{name_of(service_.status().policy)}; }
+    std::string Reason() override { return service_.status().reason; }
+    std::string LastFailure() override { return service_.status().last_failure; }
+    VariantMap Plan() override {
+        const auto& staged = service_.status().staged;
+        if (!staged || staged->state != StagedState::staged) return {};
+        if (!plan_) plan_ = answer([&] -> Result<VariantMap> { return to_variants(TRY(service_.plan()), TRY(reboots_.cost())); });
+        return *plan_;
+    }
+    uint64_t RebootAt() override {
+        const auto at = reboots_.scheduled();
+        return at ? static_cast<std::uint64_t>(at->time_since_epoch().count()) : 0;
+    }
+    std::string Version() override { return LETHE_VERSION; }
+
+    void log_status() const {
+        const UpdateStatus& status = service_.status();
+        if (!status.reason.empty()) std::println(stderr, "<4>{}", status.reason);
+        if (!status.last_failure.empty()) std::println(stderr, "<4>{}", status.last_failure);
+    }
+
+    UpdateService& service_;
+    Reboots& reboots_;
+    std::optional<VariantMap> plan_;  ///< of the staged release: it takes seconds to find out
+};
+
+}  // namespace
+
+std::unique_ptr<UpdateObjects> publish_updates(sdbus::IConnection& connection, UpdateService& service, Reboots& reboots) {
+    return std::make_unique<ManagerObject>(connection, service, reboots);
+}
+
+}  // namespace lethe

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "updated/service.hpp"
+
+namespace lethe {
+
+/// A release that is offered, checked: whose it is, whether it may follow the running one, and that this code knows what it measures.
+///
+/// @param running  the files of the running boot; the release comes with those beside it, as `options` change them.
+/// @param file     of the offered UKI; must outlive the candidate.
+/// @error as UpdateService::stage()
+Result<Candidate> offered_release(const RunningRelease& release, const BootReading& running, const ReleaseTrust& trust, OctetView file,
+                                  const StageOptions& options);
+
+/// The running UKI with other files beside it.
+/// @error invalid_argument  there is no such file to drop, or a name that the stub takes nothing of; nothing changes.
+Result<Candidate> other_configuration(const RunningRelease& release, const BootReading& running, const BesideFiles& files,
+                                      const std::vector<std::string>& drop);
+
+/// What lies on the ESP already, as it is. @param files  of its boot; have to outlive the candidate.
+Result<Candidate> stored_release(const ReleaseName& name, bool secure_boot, const BootFiles& files);
+
+/// Whether the boot loader starts `release` before `running` of itself: it sorts by the version of the image, and files of one version by
+/// name, where "lethe_1^1.efi" comes after "lethe_1.efi".
+bool goes_first(const ReleaseName& release, const ReleaseName& running);
+
+}  // namespace lethe

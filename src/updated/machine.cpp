@@ -1,0 +1,72 @@
+#include "updated/machine.hpp"
+
+#include <algorithm>
+#include <ranges>
+
+#include "measure/measurement.hpp"
+#include "pcrlock/policy_change.hpp"
+#include "pcrlock/predicted_release.hpp"
+#include "pcrlock/running_boot.hpp"
+#include "tpm/policy.hpp"
+#include "vault/vault.hpp"
+
+namespace lethe {
+namespace {
+
+Result<RunningRelease> running_release(const BootedImage& booted) {
+    if (!booted.uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
+    const auto name = parse_release_name(booted.uki->filename().native());
+    if (!name)
+        return fail(ErrorKind::not_found, "{} is not named as a release is (lethe_VERSION.efi): nothing says which version runs",
+                    booted.uki->native());
+    return RunningRelease{*name, booted.secure_boot};
+}
+
+std::vector<unsigned> pcrs_of(const PcrPolicy& policy) {
+    return policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
+}
+
+}  // namespace
+
+Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
+    auto [store, in_tpm] = TRY(ports.open_store());
+    if (in_tpm) return fail(ErrorKind::not_found, "this machine has no disk: who serves its image updates it");
+    if (!TRY(store.exists({ObjectKind::vault, ""})))
+        return fail(ErrorKind::wrong_state, "this machine is not enrolled: run `lethectl enroll`");
+    auto esp = TRY(ports.open_esp());
+    auto tpm = TRY(ports.open_tpm());
+    BootedImage booted = TRY(ports.booted_image());
+    RunningRelease running = TRY(running_release(booted));
+    PolicyFile in_force = TRY(confirmed_policy_file(*tpm, TRY(read_policy_files(store))));
+    const auto admitted = pcrs_of(in_force.policy);
+    if (const auto refused = refused_pcrs(in_force.policy, TRY(tpm->read_pcrs(admitted))); !refused.empty())
+        return fail(ErrorKind::policy_mismatch, "the policy does not admit this boot: {}; boot the release that it admits",
+                    in_words(refused));
+    auto pcrs = required_pcrs(booted.secure_boot, admitted);
+    Releases releases(*esp);
+    return UpdateMachine{std::move(tpm),    std::move(store),   std::move(esp),      releases,
+                         std::move(booted), std::move(running), std::move(in_force), std::move(pcrs)};
+}
+
+bool admits_one_release(const PcrPolicy& policy) {
+    const auto has_at_most = [&](unsigned pcr, std::size_t count) {
+        const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);
+        return found == policy.end() || found->values.size() <= count;
+    };
+    return has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) && has_at_most(pcr::sysexts, 1);
+}
+
+Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {
+    ports.progress("locking the running release", 40);
+    const auto running = TRY(lock_running_boot(ports.pcrlock, machine.booted, machine.pcrs));
+    if (candidate) TRY(lock_release(ports.pcrlock, candidate->name.file(), candidate->records));
+    ports.progress(candidate ? "making the policy of both releases, and proving it" : "making the policy of the running release", 55);
+    const EventLog log = TRY(ports.pcrlock.log());
+    const PcrValues present = TRY(machine.present());
+    PolicyChange change{machine.pcrs, TRY(boots_of(running, log, running, present))};
+    if (candidate) std::ranges::move(TRY(boots_of(candidate->records, log, running, present)), std::back_inserter(change.boots));
+    machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, change));
+    return {};
+}
+
+}  // namespace lethe

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "image/release_image.hpp"
+#include "image/releases.hpp"
+#include "measure/prediction.hpp"
+#include "pcrlock/policy_file.hpp"
+#include "updated/ports.hpp"
+#include "updated/status.hpp"
+
+namespace lethe {
+
+/// A machine on which updates are possible, opened for one change.
+struct UpdateMachine {
+    std::unique_ptr<Tpm> tpm;
+    Store store;
+    std::unique_ptr<Esp> esp;
+    Releases releases;  ///< on `esp`
+    BootedImage booted;
+    RunningRelease running;
+    PolicyFile in_force;
+    std::vector<unsigned> pcrs;  ///< that a policy has to hold: what has to be, and what the one in force holds besides
+
+    /// @error not_found     no ESP, or not booted from one of its releases.
+    /// @error wrong_state   not enrolled.
+    /// @error policy_mismatch, rollback  the policy does not admit this boot, or none in the store is in force.
+    static Result<UpdateMachine> open(const UpdatePorts& ports);
+
+    Result<PcrValues> present() { return tpm->read_pcrs(pcrs); }
+};
+
+/// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
+bool admits_one_release(const PcrPolicy& policy);
+
+/// A release that is to be the next, and what its boot on this machine extends. Borrows the files.
+struct Candidate {
+    ReleaseName name;
+    OctetView image;
+    BesideFiles beside;
+    PredictedEvents events;
+    std::vector<Record> records;
+};
+
+/// Makes the policy of the running boot and, with one, of a candidate: components, gate, policy, proof.
+/// @error as lock_running_boot(), change_policy()
+Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate);
+
+}  // namespace lethe

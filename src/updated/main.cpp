@@ -1,0 +1,30 @@
+#include <cstdlib>
+
+#include "base/secret.hpp"
+#include "tpm/esys_tpm.hpp"
+#include "updated/bus_objects.hpp"
+#include "updated/reboot_system.hpp"
+#include "updated/update_ports.hpp"
+
+using namespace lethe;
+
+static Result<void> run() {
+    TRY(lock_down_process());
+    const auto configuration = TRY(read_configuration());
+    UpdateObjects* published = nullptr;
+    SystemdPcrlock pcrlock(pcrlock_paths());
+    StoredFailureNote note(failure_note_path());
+    UpdateService service(machine_ports(pcrlock, note, [&](std::string_view step, unsigned percent) {
+        if (published) published->progress(step, percent);
+    }));
+    MachineReboots system;
+    Reboots reboots(system, configuration, [&] { return service.choose_staged(); });
+    return serve(update_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
+        service.settle();
+        auto objects = publish_updates(connection, service, reboots);
+        published = objects.get();
+        return objects;
+    });
+}
+
+int main() { return exit_status(run()); }

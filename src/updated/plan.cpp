@@ -1,0 +1,62 @@
+// What an update would change, before anything is written.
+#include <algorithm>
+#include <ranges>
+
+#include "pcrlock/predicted_release.hpp"
+#include "updated/candidate.hpp"
+
+namespace lethe {
+namespace {
+
+std::vector<const MeasuredEvent*> events_in(const PredictedEvents& events, unsigned pcr) {
+    std::vector<const MeasuredEvent*> found;
+    for (const MeasuredEvent& event : events.release)
+        if (event.pcr == pcr) found.push_back(&event);
+    return found;
+}
+
+// The first event that is another one; one that is no more there is named as well.
+std::string cause_of(const PredictedEvents& running, const PredictedEvents& next, unsigned pcr) {
+    const auto before = events_in(running, pcr), after = events_in(next, pcr);
+    for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
+        if (i >= after.size()) return before[i]->what + " is left out";
+        if (i >= before.size() || before[i]->digests != after[i]->digests) return after[i]->what;
+    }
+    return {};
+}
+
+Result<PlannedUpdate> planned(const UpdatePorts& ports, UpdateMachine& machine, const BootReading& reading, const Candidate& next) {
+    const Candidate running = TRY(stored_release(machine.running.name, machine.booted.secure_boot, reading.files()));
+    const PcrValues present = TRY(machine.present());
+    const auto boots = TRY(boots_of(next.records, TRY(ports.pcrlock.log()), running.records, present));
+    PlannedUpdate plan{machine.running.name.version, next.name.version, {}};
+    for (const unsigned pcr : machine.pcrs) {
+        PlannedPcr row{pcr, present.at(pcr), {}, cause_of(running.events, next.events, pcr), true};
+        for (const PcrValues& boot : boots)
+            if (!std::ranges::contains(row.predicted, boot.at(pcr))) row.predicted.push_back(boot.at(pcr));
+        plan.pcrs.push_back(std::move(row));
+    }
+    return plan;
+}
+
+}  // namespace
+
+Result<PlannedUpdate> UpdateService::preview(OctetView file, const StageOptions& options) {
+    auto machine = TRY(open_for_staging());
+    const BootReading reading = TRY(ports_.read_boot(machine.booted));
+    const auto trust = TRY(ports_.trust(machine.booted.secure_boot));
+    return planned(ports_, machine, reading, TRY(offered_release(machine.running, reading, trust, file, options)));
+}
+
+Result<PlannedUpdate> UpdateService::plan() {
+    auto machine = TRY(UpdateMachine::open(ports_));
+    TRY(look_around());
+    if (!status_.staged || status_.staged->state != StagedState::staged) return fail(ErrorKind::not_found, "no release is staged");
+    const BootReading reading = TRY(ports_.read_boot(machine.booted));
+    BootedImage image = machine.booted;
+    image.uki = machine.booted.uki->parent_path() / status_.staged->name.file();
+    const BootReading staged = TRY(ports_.read_boot(image));
+    return planned(ports_, machine, reading, TRY(stored_release(status_.staged->name, image.secure_boot, staged.files())));
+}
+
+}  // namespace lethe

@@ -1,0 +1,130 @@
+#include "updated/service.hpp"
+
+#include "updated/candidate.hpp"
+
+namespace lethe {
+namespace {
+
+// What was done before is undone; when that fails as well, the next start tries it again.
+std::unexpected<Error> undone(const Error& error, const Result<void>& undoing) {
+    if (undoing) return std::unexpected(error);
+    return fail(error.kind, "{}. Undoing it failed as well ({}); that is tried again at the next start", error.message,
+                undoing.error().message);
+}
+
+}  // namespace
+
+std::string_view name_of(StagedState state) {
+    switch (state) {
+        case StagedState::staged:
+            return "staged";
+        case StagedState::failed:
+            return "failed";
+        case StagedState::unfinished:
+            return "unfinished";
+    }
+    return "";
+}
+
+std::string_view name_of(PolicyState state) {
+    switch (state) {
+        case PolicyState::none:
+            return "none";
+        case PolicyState::not_enrolled:
+            return "not-enrolled";
+        case PolicyState::running:
+            return "running";
+        case PolicyState::staged:
+            return "staged";
+        case PolicyState::trial:
+            return "trial";
+        case PolicyState::mismatch:
+            return "mismatch";
+    }
+    return "";
+}
+
+// What is staged is left as it is: a person has to say that it is to go.
+Result<UpdateMachine> UpdateService::open_for_staging() {
+    settle();
+    auto machine = TRY(UpdateMachine::open(ports_));
+    if (machine.running.on_trial())
+        return fail(ErrorKind::wrong_state, "release {} is on trial itself: wait until it is kept, see `lethectl update show`",
+                    machine.running.name.version);
+    if (status_.staged)
+        return fail(ErrorKind::already_exists,
+                    "release {} is staged: reboot into it with `lethectl update reboot`, or take it back with "
+                    "`lethectl update abort`",
+                    status_.staged->name.version);
+    return machine;
+}
+
+Result<std::string> UpdateService::stage(OctetView file, const StageOptions& options) {
+    auto machine = TRY(open_for_staging());
+    ports_.progress("checking the release", 5);
+    const BootReading running = TRY(ports_.read_boot(machine.booted));
+    const Candidate candidate =
+        TRY(offered_release(machine.running, running, TRY(ports_.trust(machine.booted.secure_boot)), file, options));
+    TRY(stage(machine, candidate));
+    return candidate.name.version;
+}
+
+Result<std::string> UpdateService::stage_configuration(const BesideFiles& files, const std::vector<std::string>& drop) {
+    auto machine = TRY(open_for_staging());
+    ports_.progress("predicting the boot with this configuration", 5);
+    const BootReading running = TRY(ports_.read_boot(machine.booted));
+    const Candidate candidate = TRY(other_configuration(machine.running, running, files, drop));
+    TRY(stage(machine, candidate));
+    return candidate.name.version;
+}
+
+Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candidate) {
+    std::vector<std::uint64_t> sizes;
+    for (const auto& [name, octets] : candidate.beside) sizes.push_back(octets.size());
+    if (const auto lacking = TRY(machine.releases.lacks(candidate.image.size(), sizes)); lacking > 0)
+        return fail(ErrorKind::io, "{} has no room for release {}: {} octets more are needed", machine.esp->place().native(),
+                    candidate.name.version, lacking);
+
+    TRY(ports_.failure_note.remove());
+    ports_.progress("writing the release to the ESP", 15);
+    const auto steps = [&] -> Result<void> {
+        TRY(machine.releases.write(candidate.name, candidate.image, candidate.beside));
+        TRY(admit(ports_, machine, &candidate));
+        ports_.progress("making it the next to boot", 90);
+        TRY(machine.releases.complete(candidate.name, candidate.image));
+        if (goes_first(candidate.name, machine.running.name)) return {};
+        return machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file());
+    };
+    if (const auto done = steps(); !done) {
+        ports_.progress("undoing it", 95);
+        const auto removed = machine.releases.remove(candidate.name.version);
+        const auto narrowed = narrow(machine);
+        settle();
+        return undone(done.error(), removed ? narrowed : removed);
+    }
+    ports_.progress("staged", 100);
+    return look_around();
+}
+
+Result<void> UpdateService::narrow(UpdateMachine& machine) { return admit(ports_, machine, nullptr); }
+
+Result<void> UpdateService::abort() {
+    auto machine = TRY(UpdateMachine::open(ports_));
+    TRY(look_around());
+    if (!status_.staged) return fail(ErrorKind::not_found, "no release is staged");
+    ports_.progress("taking the staged release off the ESP", 10);
+    TRY(machine.releases.remove(status_.staged->name.version));
+    TRY(machine.esp->set_one_shot(""));
+    TRY(narrow(machine));
+    ports_.progress("only the running release is admitted", 100);
+    return look_around();
+}
+
+Result<void> UpdateService::choose_staged() {
+    auto machine = TRY(UpdateMachine::open(ports_));
+    TRY(look_around());
+    if (!status_.staged || status_.staged->state != StagedState::staged) return {};
+    return machine.esp->set_one_shot(ReleaseName{status_.staged->name.version}.file());
+}
+
+}  // namespace lethe

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "updated/machine.hpp"
+
+namespace lethe {
+
+struct StageOptions {
+    bool allow_downgrade = false;
+    std::optional<Octets> records;  ///< what the release's own systemd measures: a component of systemd-pcrlock
+    BesideFiles beside;             ///< in the place of, or besides, those of the running release
+    std::vector<std::string> drop;  ///< of those, left out
+};
+
+/// What a release would change, PCR by PCR.
+struct PlannedPcr {
+    unsigned pcr;
+    Digest present;
+    std::vector<Digest> predicted;  ///< after each of the opening phases
+    std::string cause;              ///< the first event that differs; empty when none does
+    bool required;
+};
+struct PlannedUpdate {
+    std::string running, staged;  ///< versions
+    std::vector<PlannedPcr> pcrs;
+};
+
+/// What lethe-updated does, without D-Bus and without an event loop. Derives all from TPM, store, ESP and boot, so it may die at any
+/// instant.
+///
+/// A release comes onto the ESP without its first sector, so that no boot loader starts it; the policy of both releases is made and proved;
+/// the first sector comes last. Power that goes before leaves a file that is none, which settle() removes.
+class UpdateService {
+public:
+    /// Touches nothing yet.
+    explicit UpdateService(UpdatePorts ports) : ports_(std::move(ports)) {}
+
+    /// Looks around, and brings to its end what a cut has left: a release that was not written to its end goes; one that failed its trial
+    /// leaves the policy and the ESP; so does what a policy admits that is not there any more. Never fails as a whole: status() says how
+    /// it went.
+    void settle();
+
+    /// @param file  of the UKI, which must outlive the call.
+    /// @return the version that is staged now.
+    /// @error see org.lethe.Update1.Manager.Stage
+    Result<std::string> stage(OctetView file, const StageOptions& options);
+
+    /// The running UKI with other files beside it, as a version of its own.
+    /// @error see org.lethe.Update1.Manager.StageConfiguration
+    Result<std::string> stage_configuration(const BesideFiles& files, const std::vector<std::string>& drop);
+
+    /// What stage() would change. Writes nothing. @error as stage(), but for those of writing
+    Result<PlannedUpdate> preview(OctetView file, const StageOptions& options);
+
+    /// The same for the release that is staged. @error not_found  none is.
+    Result<PlannedUpdate> plan();
+
+    /// Takes the staged release off. @error not_found  none is.
+    Result<void> abort();
+
+    /// Keeps the running release: all others leave the policy and then the ESP, but for one that is staged.
+    /// @error wrong_state  it is on trial.
+    Result<void> commit();
+
+    const UpdateStatus& status() const { return status_; }
+
+    /// The entry of the boot loader that the next boot has to take: that of the staged release.
+    Result<void> choose_staged();
+
+private:
+    Result<void> look_around();
+    Result<void> note_failure(const std::string& version);
+    Result<UpdateMachine> open_for_staging();
+    Result<void> stage(UpdateMachine& machine, const Candidate& candidate);
+    Result<void> remove_others(UpdateMachine& machine, bool failed_only);
+    Result<void> narrow(UpdateMachine& machine);
+
+    UpdatePorts ports_;
+    UpdateStatus status_;
+};
+
+}  // namespace lethe

@@ -1,0 +1,137 @@
+// How things are, and what a cut or a failed trial has left.
+#include <algorithm>
+
+#include "pcrlock/predicted_release.hpp"
+#include "tpm/policy.hpp"
+#include "updated/candidate.hpp"
+
+namespace lethe {
+namespace {
+
+StagedState state_of(const StoredRelease& release, const ReleaseName& running) {
+    if (!release.complete) return StagedState::unfinished;
+    const BootTries tries = release.name.tries.value_or(BootTries{});
+    // One that the boot loader does not prefer was chosen for one boot; that boot is over.
+    const bool failed = tries.left == 0 || (tries.done > 0 && !goes_first(release.name, running));
+    return failed ? StagedState::failed : StagedState::staged;
+}
+
+// A release that is there besides the running one, and is none that was kept before.
+std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const ReleaseName& running) {
+    std::optional<StagedRelease> staged;
+    for (const StoredRelease& release : releases) {
+        if (release.name.version == running.version || (release.complete && !release.name.tries)) continue;
+        const StagedRelease found{release.name, state_of(release, running)};
+        if (!staged || found.state == StagedState::staged) staged = found;
+    }
+    return staged;
+}
+
+Result<bool> is_admitted(const UpdatePorts& ports, UpdateMachine& machine, const ReleaseName& name, std::span<const Record> running,
+                         const EventLog& log) {
+    BootedImage image = machine.booted;
+    image.uki = machine.booted.uki->parent_path() / name.file();
+    const BootReading reading = TRY(ports.read_boot(image));
+    const Candidate candidate = TRY(stored_release(name, image.secure_boot, reading.files()));
+    const auto boots = TRY(boots_of(candidate.records, log, running, TRY(machine.present())));
+    return std::ranges::all_of(boots, [&](const PcrValues& boot) { return refused_pcrs(machine.in_force.policy, boot).empty(); });
+}
+
+// Which others the policy opens the vault to. A release whose files cannot be read is none of them.
+Result<std::vector<std::string>> admitted(const UpdatePorts& ports, UpdateMachine& machine, const std::vector<StoredRelease>& releases) {
+    std::vector<std::string> versions{machine.running.name.version};
+    if (admits_one_release(machine.in_force.policy)) return versions;
+    const BootReading reading = TRY(ports.read_boot(machine.booted));
+    const Candidate running = TRY(stored_release(machine.running.name, machine.booted.secure_boot, reading.files()));
+    const EventLog log = TRY(ports.pcrlock.log());
+    for (const StoredRelease& release : releases) {
+        if (!release.complete || release.name.version == versions.front()) continue;
+        if (is_admitted(ports, machine, release.name, running.records, log).value_or(false)) versions.push_back(release.name.version);
+    }
+    return versions;
+}
+
+bool is_noted(const std::optional<std::string>& note, const std::string& version) { return note && note->starts_with(version + "\n"); }
+
+std::string failure_in_words(const std::optional<std::string>& note) {
+    const auto end = note ? note->find('\n') : std::string::npos;
+    if (end == std::string::npos) return {};
+    return std::format("release {} was tried and not kept: {}", note->substr(0, end),
+                       note->substr(end + 1, note->find('\n', end + 1) - end - 1));
+}
+
+PolicyState policy_of(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::wrong_state:
+            return PolicyState::not_enrolled;
+        case ErrorKind::policy_mismatch:
+        case ErrorKind::rollback:
+            return PolicyState::mismatch;
+        default:
+            return PolicyState::none;
+    }
+}
+
+}  // namespace
+
+Result<void> UpdateService::look_around() {
+    status_ = {};
+    auto opened = UpdateMachine::open(ports_);
+    if (!opened) {
+        status_.policy = policy_of(opened.error().kind);
+        status_.reason = opened.error().message;
+        return std::unexpected(opened.error());
+    }
+    UpdateMachine& machine = *opened;
+    status_.running = machine.running;
+    status_.last_failure = failure_in_words(ports_.failure_note.read());
+    const auto releases = TRY(machine.releases.list());
+    status_.staged = staged_among(releases, machine.running.name);
+    status_.admitted = TRY(admitted(ports_, machine, releases));
+    if (machine.running.on_trial()) status_.policy = PolicyState::trial;
+    else status_.policy = admits_one_release(machine.in_force.policy) ? PolicyState::running : PolicyState::staged;
+    return {};
+}
+
+// The health check has written why; a boot that did not come as far has not.
+Result<void> UpdateService::note_failure(const std::string& version) {
+    if (is_noted(ports_.failure_note.read(), version)) return {};
+    return ports_.failure_note.write(version + "\nno boot of it came to boot-complete.target\n");
+}
+
+void UpdateService::settle() {
+    const auto settled = [&] -> Result<void> {
+        TRY(look_around());
+        if (status_.running->on_trial()) return {};
+        const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
+        if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(status_.staged->name.version));
+        if (!nothing_staged || (!status_.staged && status_.policy == PolicyState::running)) return {};
+        auto machine = TRY(UpdateMachine::open(ports_));
+        // The policy first: what is still on the ESP then does not open the vault.
+        TRY(narrow(machine));
+        if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
+        return look_around();
+    }();
+    if (!settled) status_.reason = settled.error().message;
+}
+
+Result<void> UpdateService::commit() {
+    TRY(look_around());
+    if (status_.running->on_trial())
+        return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
+                    status_.running->name.version);
+    if (status_.staged && status_.staged->state == StagedState::staged) return {};
+    auto machine = TRY(UpdateMachine::open(ports_));
+    if (is_noted(ports_.failure_note.read(), status_.running->name.version)) TRY(ports_.failure_note.remove());  // a later boot was healthy
+    // Old ones leave the policy before they leave the ESP, so that at no instant one is only hidden.
+    if (!admits_one_release(machine.in_force.policy)) {
+        ports_.progress("keeping the running release", 10);
+        TRY(narrow(machine));
+    }
+    for (const StoredRelease& release : TRY(machine.releases.list()))
+        if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
+    ports_.progress("only the running release is admitted", 100);
+    return look_around();
+}
+
+}  // namespace lethe
