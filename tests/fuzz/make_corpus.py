@@ -84,6 +84,19 @@ def state():
     return two + end
 
 
+def consensus():
+    def figures(name, outage, run, stats, thresholds="", time="now"):
+        seed("consensus_figures", name, struct.pack(">I", outage << 8)[:3], b"\0", struct.pack(">I", run), part(stats), part(thresholds), time)
+
+    usual = ("flag-thresholds stable-uptime=613624 stable-mtbf=2505783 fast-speed=26000 guard-wfu=98.000% guard-tk=691200 guard-bw-inc-exits=29000000 "
+             "guard-bw-exc-exits=29000000 enough-mtbf=1 ignoring-advertised-bws=1")
+    figures("usual", 1800, 864000, "stats wfu=0.998765 tk=1040813 mtbf=259200", usual, "2026-11-23 03:00")
+    figures("short", 90, 0, "stats wfu=1.000000 tk=14724748 mtbf=14724748", "flag-thresholds guard-wfu=90.5% stable-mtbf=86400", "quiet")
+    figures("long", 2**24 - 1, 2**32 - 1, "stats wfu=0.000000 tk=0 mtbf=0", "flag-thresholds enough-mtbf=0", "never")
+    figures("most", 2560, 5, "stats wfu=1 tk=3162240000 mtbf=3162240000", "flag-thresholds a=b", "9998-12-31 23:59")
+    figures("refused", 0, 0, "stats wfu=nan tk=1 mtbf=1", "flag-thresholds guard-wfu=101%", "1970-01-32 00:00")
+
+
 def framed(kind, name, generation, payload):
     header = b"LETHEOBJ" + struct.pack(">HBBQ32sII24s", 1, kind, 0, generation, name.encode(), len(payload), len(payload) + 32, b"")
     return header + payload + hashlib.blake2b(header + payload, digest_size=32).digest()
@@ -273,5 +286,5 @@ def images():
 
 
 keys(state())
-for make in (texts, vault, pcrlock, logs, images):
+for make in (texts, consensus, vault, pcrlock, logs, images):
     make()
