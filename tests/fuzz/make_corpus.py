@@ -95,6 +95,13 @@ def consensus():
     figures("long", 2**24 - 1, 2**32 - 1, "stats wfu=0.000000 tk=0 mtbf=0", "flag-thresholds enough-mtbf=0", "never")
     figures("most", 2560, 5, "stats wfu=1 tk=3162240000 mtbf=3162240000", "flag-thresholds a=b", "9998-12-31 23:59")
     figures("refused", 0, 0, "stats wfu=nan tk=1 mtbf=1", "flag-thresholds guard-wfu=101%", "1970-01-32 00:00")
+    entry = ("r alice ABEiM0RVZneImaq7zN3u/wARIjM AAAAAAAAAAAAAAAAAAAAAAAAAAA 2038-01-01 00:00:00 192.0.2.1 9001 0\na [2001:db8::1]:9001\n"
+             "s Fast Guard HSDir Running Stable V2Dir Valid\nw Bandwidth=5120\np reject 1-65535\n")
+    valid, dirauth = part("2026-11-21 23:00:00"), "r dirauth x\ns Authority Running\nv Tor 0.4.9.15\nw Bandwidth=20\n"
+    seed("own_figures", "listed", part(entry), part("864000"), valid, dirauth, dirauth.replace("15", "14-dev\r"))
+    seed("own_figures", "not_listed", part(""), part("60"), valid, dirauth.replace("v Tor 0.4.9.15\n", ""))
+    seed("own_figures", "no_consensus", part(entry), part(""), part(""))
+    seed("own_figures", "other_relay", part(entry.replace("ABEi", "BBEi")), part("1\r\n"), valid, dirauth.replace("0.4", "x"))
 
 
 def framed(kind, name, generation, payload):
