@@ -38,7 +38,7 @@ inline constexpr std::chrono::seconds address_change_penalty = std::chrono::hour
 
 /// A relay that is not reached for a while.
 struct Outage {
-    std::chrono::seconds length;  ///< from the last moment at which a test succeeds to the next; not negative
+    std::chrono::seconds length;  ///< for which a test would fail; not negative
     bool address_changes = false;
 };
 
