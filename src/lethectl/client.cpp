@@ -44,6 +44,12 @@ Outcome<void> check_name(const std::string& name) {
     return std::unexpected(Failure{exit_usage, std::format("\"{}\" is not a relay's name (lower-case letters and digits)", name), {}});
 }
 
+std::map<std::string, sdbus::UnixFd> handed_over(const std::map<std::string, Fd>& files) {
+    std::map<std::string, sdbus::UnixFd> descriptors;
+    for (const auto& [name, fd] : files) descriptors.emplace(name, sdbus::UnixFd{fd.get()});
+    return descriptors;
+}
+
 std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Service& service) {
     std::map<sdbus::ObjectPath, std::map<sdbus::InterfaceName, Properties>> objects;
     proxy(connection, service)->callMethod("GetManagedObjects").onInterface("org.freedesktop.DBus.ObjectManager").storeResultsTo(objects);
@@ -71,7 +77,7 @@ Failure to_failure(const sdbus::Error& error, const Service& service) {
         return told(exit_person, "is not running");
     if (is("NoReply") || is("Timeout") || is("TimedOut")) return told(exit_failed, "does not answer");
     if (is("FileNotFound") || is("NoServer")) return {exit_person, "the system bus is not there; see `systemctl status dbus`", name};
-    if (is("UnknownObject") || is("UnknownMethod"))
+    if (service.lister && (is("UnknownObject") || is("UnknownMethod")))
         return {exit_refused, std::format("there is no such relay; see `{}`", service.lister), name};
     return {exit_failed, std::format("{} ({})", error.getMessage(), name), name};
 }

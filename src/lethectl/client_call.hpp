@@ -14,7 +14,8 @@ struct Service {
     const char* name;
     const char* path;    ///< of its first object
     const char* unit;    ///< whose status says why it is away
-    const char* lister;  ///< the command that shows which relays it has
+    const char* lister;  ///< the command that shows which relays it has; null when it has no object for each
+    std::chrono::seconds patience = std::chrono::minutes{3};  ///< a first call may start the service, and that may make keys
 
     std::string manager_interface() const { return std::format("{}.Manager", name); }
     std::string relay_interface() const { return std::format("{}.Relay", name); }
@@ -22,18 +23,19 @@ struct Service {
 };
 inline constexpr Service identity_service{"org.lethe.Identity1", "/org/lethe/Identity1", "lethe-identityd", "lethectl identity list"};
 inline constexpr Service state_service{"org.lethe.State1", "/org/lethe/State1", "lethe-stated", "lethectl state show"};
-// The first call may start the service, and that may make keys.
-inline constexpr auto patience = std::chrono::minutes{3};
+// An update writes and reads back a whole release, and waits for another one that is under way.
+inline constexpr Service update_service{"org.lethe.Update1", "/org/lethe/Update1", "lethe-updated", nullptr, std::chrono::minutes{20}};
 
 /// What a call of the service failed with, as this tool reports it.
 Failure to_failure(const sdbus::Error& error, const Service& service);
 
 using Properties = std::map<sdbus::PropertyName, sdbus::Variant>;
 
-template <class T>
-T value(const Properties& properties, const char* name) {
-    const auto found = properties.find(sdbus::PropertyName{name});
-    return found == properties.end() ? T{} : found->second.get<T>();
+/// The member of that name; an empty T when there is none.
+template <class T, class Map>
+T value(const Map& properties, const char* name) {
+    const auto found = properties.find(typename Map::key_type{name});
+    return found == properties.end() ? T{} : found->second.template get<T>();
 }
 
 /// A relay's name goes into an object path, which sd-bus does not accept with other characters.
@@ -46,6 +48,9 @@ inline std::unique_ptr<sdbus::IProxy> proxy(sdbus::IConnection& connection, cons
     return proxy(connection, service, service.path);
 }
 
+/// Files as the service is handed them; they stay open here, too.
+std::map<std::string, sdbus::UnixFd> handed_over(const std::map<std::string, Fd>& files);
+
 /// The properties of the service's objects for relays.
 std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Service& service);
 
@@ -54,7 +59,7 @@ template <class Function>
 auto call(const Service& service, Function&& function) -> Outcome<decltype(function(std::declval<sdbus::IConnection&>()))> {
     try {
         const auto connection = sdbus::createSystemBusConnection();
-        connection->setMethodCallTimeout(patience);
+        connection->setMethodCallTimeout(service.patience);
         if constexpr (std::is_void_v<decltype(function(*connection))>) {
             function(*connection);
             return {};

@@ -38,13 +38,11 @@ Outcome<void> create_relay(const std::string& name) {
 
 Outcome<void> import_relay(const std::string& name, const std::map<std::string, Fd>& files, const std::optional<std::string>& replace) {
     return call(identity_service, [&](sdbus::IConnection& connection) {
-        std::map<std::string, sdbus::UnixFd> offered;
-        for (const auto& [file, fd] : files) offered.emplace(file, sdbus::UnixFd{fd.get()});
         sdbus::ObjectPath path;
         proxy(connection, identity_service)
             ->callMethod("ImportRelay")
             .onInterface(identity_service.manager_interface())
-            .withArguments(name, offered, options_of(std::nullopt, replace))
+            .withArguments(name, handed_over(files), options_of(std::nullopt, replace))
             .storeResultsTo(path);
     });
 }

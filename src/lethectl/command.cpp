@@ -31,11 +31,30 @@ constexpr std::array measure_options = {
     Option{"--bank", "BANK", "sha1, sha256, sha384 or sha512; sha256 without this option"},
     Option{"--event-log", "FILE", "the machine's firmware log, for PCR 7"},
 };
+constexpr Option verbose{"--verbose", "", "say each step on standard error, one in a line"};
+constexpr std::array stage_options = {
+    Option{"--records", "FILE", "what its systemd measures; without this option FILE.pcrlock without the .efi, if it is there"},
+    Option{"--beside", "FILE", "a file to lie beside it: a credential, an extension, an addon", true},
+    Option{"--drop", "NAME", "a file beside the running release that is not taken along", true},
+    Option{"--allow-downgrade", "", "take a release older than the running one: every fault mended since is back"},
+    verbose,
+};
+constexpr std::array configure_options = {
+    Option{"--set", "FILE", "a file that is to lie beside it under its own name, such as lethe.torrc.a.cred", true},
+    Option{"--drop", "NAME", "a file that is not to lie beside it any more", true},
+    verbose,
+};
+constexpr std::array reboot_options = {
+    Option{"--when", "TIME", "now, quiet, never, or a time such as \"2026-11-23 03:00\" (UTC); now without this option"},
+    Option{"--urgent", "", "now, whatever it costs the relays in the consensus"},
+};
+constexpr std::array progress_options = {verbose};
 constexpr std::array reset_options = {Option{"--yes", "", "do it: without this option it only says what that means"}};
 
 std::string synopsis(const Command& command) {
     auto text = std::string(command.name);
-    for (const auto& option : command.options) text += std::format(" [{}{}{}]", option.name, option.value.empty() ? "" : " ", option.value);
+    for (const auto& [name, value, help, repeats] : command.options)
+        text += std::format(" [{}{}{}]{}", name, value.empty() ? "" : " ", value, repeats ? "..." : "");
     if (!command.arguments.empty()) text += std::format(" {}", command.arguments);
     return text;
 }
@@ -62,6 +81,17 @@ std::span<const Command> commands() {
         Command{"state show", "[NAME]", "show what each relay's state was restored from, and the newest snapshot", state_show, 0, 1},
         Command{"state snapshot", "", "seal every relay's state now (root)", state_snapshot},
         Command{"state reset", "", "give up all snapshots and count anew (root)", state_reset, 0, 0, reset_options},
+        Command{"update show", "", "show the releases, what the policy admits, and what became of the last update", update_show},
+        Command{"update stage", "FILE", "admit a release beside the running one, for the next boot to try (root)", update_stage, 1, 1,
+                stage_options},
+        Command{"update configure", "", "stage the running release with other files beside it (root)", update_configure, 0, 0,
+                configure_options},
+        Command{"update plan", "[FILE]", "show what the staged release, or one in a file (root), changes and costs", update_plan, 0, 1,
+                stage_options},
+        Command{"update reboot", "", "take a snapshot, end every tor and reboot, now or at a good time (root)", update_reboot, 0, 0,
+                reboot_options},
+        Command{"update abort", "", "take the staged release back (root)", update_abort, 0, 0, progress_options},
+        Command{"update commit", "", "keep the running release, and shut the others out (root)", update_commit, 0, 0, progress_options},
         Command{"recovery-key new", "FILE", "make a pair; the secret half goes to a file, to be kept offline", recovery_key_new, 1, 1},
         Command{"recovery-key set", "KEY", "seal exports and the vault key to this public key (root)", recovery_key_set, 1, 1},
         Command{"recovery-key show", "", "show the recovery key that is set", recovery_key_show},
@@ -85,7 +115,8 @@ std::string help_text() {
 std::string help_text(const Command& command) {
     auto text = std::format("usage: lethectl [--json] {}\n\n{}\n", synopsis(command), command.help);
     if (!command.options.empty()) text += "\noptions:\n";
-    for (const auto& [name, value, help] : command.options) text += std::format("  {:<27} {}\n", std::format("{} {}", name, value), help);
+    for (const auto& [name, value, help, repeats] : command.options)
+        text += std::format("  {:<27} {}\n", std::format("{} {}", name, value), help);
     return text;
 }
 

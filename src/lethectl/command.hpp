@@ -17,7 +17,7 @@ enum Exit : int {
     exit_usage = 2,   ///< the command line is wrong
     exit_person =
         3,  ///< it works as built, and something needs a person: the vault is shut, keys are damaged, state is lost, a service is away
-    exit_refused = 4,  ///< not allowed, already there, or no such relay
+    exit_refused = 4,  ///< not allowed, already there, no such relay, or an update that is not admitted
 };
 
 /// Why a command did not do what it should; printed by main.
@@ -33,12 +33,18 @@ using Outcome = std::expected<T, Failure>;
 struct Invocation {
     bool json = false;
     std::vector<std::string> arguments;
-    std::map<std::string, std::string> options{};  ///< of the command, by name without dashes; a switch has an empty value
+    std::multimap<std::string, std::string> options{};  ///< of the command, by name without dashes; a switch has an empty value
 
     bool has(const std::string& option) const { return options.contains(option); }
     std::optional<std::string> option(const std::string& name) const {
         const auto found = options.find(name);
         return found == options.end() ? std::nullopt : std::optional(found->second);
+    }
+    /// Every value of an option that may be repeated, as they were given.
+    std::vector<std::string> all(const std::string& name) const {
+        std::vector<std::string> values;
+        for (auto [value, end] = options.equal_range(name); value != end; ++value) values.push_back(value->second);
+        return values;
     }
 };
 
@@ -47,6 +53,7 @@ struct Option {
     std::string_view name;   ///< with its dashes
     std::string_view value;  ///< what it takes, "FILE"; empty for a switch
     std::string_view help;   ///< one line
+    bool repeats = false;    ///< may be given several times
 };
 
 struct Command {
@@ -75,6 +82,13 @@ Outcome<int> measure(const Invocation&);
 Outcome<int> state_show(const Invocation&);
 Outcome<int> state_snapshot(const Invocation&);
 Outcome<int> state_reset(const Invocation&);
+Outcome<int> update_show(const Invocation&);
+Outcome<int> update_stage(const Invocation&);
+Outcome<int> update_configure(const Invocation&);
+Outcome<int> update_plan(const Invocation&);
+Outcome<int> update_reboot(const Invocation&);
+Outcome<int> update_abort(const Invocation&);
+Outcome<int> update_commit(const Invocation&);
 Outcome<int> recovery_key_new(const Invocation&);
 Outcome<int> recovery_key_set(const Invocation&);
 Outcome<int> recovery_key_show(const Invocation&);

@@ -36,11 +36,11 @@ Outcome<std::size_t> take_option(const Option& option, std::span<const std::stri
     const std::string name(option.name.substr(2));
     const auto equals = arguments[0].find('=');
     const bool has_value = equals != std::string::npos;
-    if (invocation.has(name)) return usage(std::format("{} is given twice", option.name));
+    if (invocation.has(name) && !option.repeats) return usage(std::format("{} is given twice", option.name));
     if (option.value.empty() && has_value) return usage(std::format("{} takes no value", option.name));
     if (!option.value.empty() && !has_value && arguments.size() < 2) return usage(std::format("{} needs {}", option.name, option.value));
     const bool separate = !option.value.empty() && !has_value;
-    invocation.options[name] = option.value.empty() ? "" : separate ? arguments[1] : arguments[0].substr(equals + 1);
+    invocation.options.emplace(name, option.value.empty() ? "" : separate ? arguments[1] : arguments[0].substr(equals + 1));
     return separate ? 2 : 1;
 }
 

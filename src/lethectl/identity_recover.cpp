@@ -36,7 +36,7 @@ Outcome<Secret> opener_of(const Invocation& invocation, OctetView file) {
         return std::move(**key);
     }
     auto asked = invocation;
-    if (!asked.has("passphrase-file")) asked.options["passphrase"] = "";
+    if (!asked.has("passphrase-file")) asked.options.emplace("passphrase", "");
     auto passphrase = passphrase_of(asked, false);
     if (!passphrase) return std::unexpected(passphrase.error());
     return std::move(**passphrase);

@@ -50,6 +50,12 @@ std::string table(const std::vector<std::vector<Cell>>& rows) {
     return text;
 }
 
+std::string list_text(const std::vector<std::string>& words) {
+    std::string text;
+    for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+    return text.empty() ? "-" : text;
+}
+
 std::string date_text(std::uint64_t seconds) {
     if (seconds == 0) return "-";
     return std::format("{:%F %R} UTC", std::chrono::sys_seconds{std::chrono::seconds{seconds}});
@@ -78,6 +84,20 @@ std::string age_text(std::uint64_t then, std::uint64_t now) {
     if (seconds < 60 * 60) return std::format("{} min", seconds / 60);
     if (seconds < 48 * 3600) return std::format("{} h", seconds / 3600);
     return std::format("{} d", seconds / 86400);
+}
+
+std::string duration_text(std::uint64_t seconds) {
+    const auto of = [](std::uint64_t count, const char* unit) { return std::format("{} {}{}", count, unit, count == 1 ? "" : "s"); };
+    if (seconds < 60) return of(seconds, "second");
+    if (seconds < 60 * 60) return of(seconds / 60, "minute");
+    if (seconds < 48 * 3600) return of(seconds / 3600, "hour");
+    // A flag may hang on tenths of a day.
+    const auto tenths = seconds / 8640;
+    return tenths < 100 && tenths % 10 != 0 ? std::format("{}.{} days", tenths / 10, tenths % 10) : of(tenths / 10, "day");
+}
+
+std::string moment_text(std::uint64_t then, std::uint64_t now) {
+    return then <= now ? "now" : std::format("{}, in {}", date_text(then), duration_text(then - now));
 }
 
 }  // namespace lethe::ctl

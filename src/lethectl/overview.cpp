@@ -6,6 +6,7 @@
 
 #include "lethectl/output.hpp"
 #include "lethectl/state_text.hpp"
+#include "lethectl/update_text.hpp"
 
 namespace lethe::ctl {
 namespace {
@@ -77,7 +78,7 @@ nlohmann::ordered_json json_of(const RelayLine& line) {
 }  // namespace
 
 bool Overview::good() const {
-    return vault.state == "open" && vault.recovery_reason.empty() && keeper.good() &&
+    return vault.state == "open" && vault.recovery_reason.empty() && keeper.good() && !(updates && needs_person(*updates)) &&
            std::ranges::all_of(lines, [&](const RelayLine& line) { return is_good(*this, line); });
 }
 
@@ -91,6 +92,7 @@ std::string Overview::text() const {
     if (open && lines.empty()) text += "  no relays yet; make one with `lethectl identity create NAME` as root\n";
     if (!vault.recovery_reason.empty()) text += "  recovery key: " + vault.recovery_reason + "\n";
     if (open) text += trouble_text(keeper);
+    if (updates) text += update_line(*updates, static_cast<std::uint64_t>(now.time_since_epoch().count()));
     return text;
 }
 
@@ -107,8 +109,10 @@ std::string Overview::json() const {
                                             {"reason", keeper.reason},
                                             {"generation", keeper.generation},
                                             {"budget_left", keeper.budget_left}};
-    return nlohmann::ordered_json{{"version", vault.version}, {"vault", vault_json}, {"state", state_json}, {"relays", relays}}.dump(2) +
-           "\n";
+    const nlohmann::ordered_json updates_or_null = updates ? updates_json(*updates) : nlohmann::ordered_json{};
+    const nlohmann::ordered_json all{
+        {"version", vault.version}, {"vault", vault_json}, {"state", state_json}, {"updates", updates_or_null}, {"relays", relays}};
+    return all.dump(2) + "\n";
 }
 
 }  // namespace lethe::ctl

@@ -4,6 +4,7 @@
 
 #include "lethectl/client.hpp"
 #include "lethectl/state.hpp"
+#include "lethectl/update.hpp"
 
 namespace lethe::ctl {
 
@@ -20,6 +21,7 @@ struct Overview {
     Vault vault;
     StateKeeper keeper;
     std::vector<RelayLine> lines;
+    std::optional<Updates> updates{};  ///< nothing where there is no lethe-updated
 
     /// Whether nothing needs a person.
     bool good() const;

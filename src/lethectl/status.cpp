@@ -2,6 +2,7 @@
 
 #include "lethectl/overview.hpp"
 #include "lethectl/state_text.hpp"
+#include "lethectl/update_text.hpp"
 
 namespace lethe::ctl {
 
@@ -13,7 +14,8 @@ Outcome<int> status(const Invocation& invocation) {
     Overview overview{.now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
                       .vault = identities->vault,
                       .keeper = states.keeper,
-                      .lines = {}};
+                      .lines = {},
+                      .updates = updates_or_unknown(glance_at_updates())};
     for (const auto& relay : identities->relays)
         overview.lines.push_back({relay, service_state(tor_unit(relay.name)), state_of(states, relay.name)});
     std::cout << (invocation.json ? overview.json() : overview.text());

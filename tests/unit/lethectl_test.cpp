@@ -69,6 +69,18 @@ TEST(CommandLine, RefusesOptionsOfOtherCommandsWithoutAValueOrTwice) {
     expect_usage({"identity", "import", "a", "dir", "--replace=F", "--replace=G"}, "twice");
 }
 
+TEST(CommandLine, TakesAnOptionThatRepeatsInTheOrderGivenAndAnotherOnce) {
+    const auto call =
+        std::get<Call>(*parse({"update", "stage", "--beside", "b", "u.efi", "--beside=a", "--drop", "c", "--allow-downgrade"}));
+    EXPECT_EQ(call.invocation.arguments, Arguments{"u.efi"});
+    EXPECT_EQ(call.invocation.all("beside"), (Arguments{"b", "a"}));
+    EXPECT_EQ(call.invocation.all("drop"), Arguments{"c"});
+    EXPECT_EQ(call.invocation.all("records"), Arguments{});
+    EXPECT_TRUE(call.invocation.has("allow-downgrade"));
+    expect_usage({"update", "stage", "u.efi", "--records", "a", "--records", "b"}, "--records is given twice");
+    EXPECT_THAT(text_of({"update", "configure", "--help"}), testing::HasSubstr("[--set FILE]... [--drop NAME]... [--verbose]"));
+}
+
 TEST(CommandLine, HelpOfACommandListsItsOptions) {
     EXPECT_THAT(text_of({"identity", "recover", "--help"}), testing::HasSubstr("--fingerprint FINGERPRINT"));
     EXPECT_THAT(text_of({"identity", "list", "--help"}), testing::Not(testing::HasSubstr("options:")));
