@@ -41,12 +41,21 @@ void Medium::sync(const std::string& file) {
 
 void Medium::remove(const std::string& file) { names_.at(file).push_back(none); }
 
+void Medium::sync_name(std::vector<int>& history) {
+    history.erase(history.begin(), history.end() - 1);
+    if (history.back() != none) files_.at(history.back()).named = true;
+}
+
 void Medium::sync_names() {
-    for (auto& [name, history] : names_) {
-        history.erase(history.begin(), history.end() - 1);
-        if (history.back() != none) files_.at(history.back()).named = true;
-    }
+    for (auto& history : names_ | std::views::values) sync_name(history);
     std::erase_if(names_, [](const auto& name) { return name.second.back() == none; });
+}
+
+void Medium::sync_names(const std::string& folder) {
+    const auto is_in_it = [&](const std::string& name) { return name.substr(0, name.rfind('/') + 1) == folder; };
+    for (auto& [name, history] : names_)
+        if (is_in_it(name)) sync_name(history);
+    std::erase_if(names_, [&](const auto& name) { return is_in_it(name.first) && name.second.back() == none; });
 }
 
 bool Medium::holds(OctetView octets) const {
@@ -86,7 +95,7 @@ Result<void> RecordedDisk::remove(const std::string& file) {
 
 Result<void> RecordedDisk::sync_names() {
     before_("sync the names");
-    medium_.sync_names();
+    medium_.sync_names("");
     return {};
 }
 

@@ -8,9 +8,9 @@
 
 namespace lethe {
 
-/// A disk as a power cut finds it: what has been synced, and what still lies in a cache that loses its content. A value; names one level of
-/// files. What has been written is there after a cut, sector by sector, in any selection; a name that was made or removed is there as
-/// before or as after.
+/// A disk as a power cut finds it: what has been synced, and what still lies in a cache that loses its content. A value. Its folders are
+/// parts of the names. What has been written is there after a cut, sector by sector, in any selection; a name that was made or removed is
+/// there as before or as after.
 class Medium {
 public:
     static constexpr std::size_t sector_octets = 512;
@@ -23,6 +23,8 @@ public:
     void sync(const std::string& file);
     void remove(const std::string& file);
     void sync_names();
+    /// Those in one folder: "" or what ends with a slash.
+    void sync_names(const std::string& folder);
 
     /// The media that a cut can leave, each another one: all of them when they are no more than `most`, else those at the corners (nothing
     /// of what is not synced, all, halves, every second sector, the last write alone) and a sample. One sector at most is garbage.
@@ -44,6 +46,7 @@ private:
     using Choice = std::vector<std::size_t>;
     static constexpr int none = -1;
 
+    void sync_name(std::vector<int>& history);
     int find(const std::string& file) const;
     std::vector<Digit> digits() const;
     static void add_digits(std::vector<Digit>& digits, int number, const File& file);
@@ -78,5 +81,11 @@ private:
     Medium& medium_;
     Before before_;
 };
+
+/// For the choice of cuts: another seed in each run, printed, unless LETHE_CUTS_SEED gives one.
+std::mt19937 seeded_cuts();
+
+/// How many media of a cut are looked at: all of them where there is time, and LETHE_CUTS says so (tools/soak).
+std::size_t most_media(std::size_t in_short);
 
 }  // namespace lethe

@@ -1,6 +1,8 @@
 // What a power cut can make of a Medium.
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <iostream>
 #include <ranges>
 #include <set>
 
@@ -163,6 +165,18 @@ std::vector<Medium> Medium::after_cut(std::size_t most, std::mt19937& random) co
         if (seen.insert(std::move(contents)).second) media.push_back(std::move(medium));
     }
     return media;
+}
+
+std::mt19937 seeded_cuts() {
+    const char* const given = std::getenv("LETHE_CUTS_SEED");
+    const auto seed = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+    std::cout << "seed " << seed << " (LETHE_CUTS_SEED takes it again)\n";
+    return std::mt19937(seed);
+}
+
+std::size_t most_media(std::size_t in_short) {
+    const char* const cuts = std::getenv("LETHE_CUTS");
+    return cuts != nullptr && std::string_view(cuts) == "all" ? 1 << 16 : in_short;
 }
 
 }  // namespace lethe
