@@ -58,6 +58,7 @@ protected:
         Medium worked = medium;
         const auto moments = record(worked, work);
         const EspFiles done = files_of(worked);
+        EXPECT_EQ(worked.after_cut(2, random).size(), 1U) << "the end is not for good";
         std::size_t states = 0;
         for (const auto& moment : moments) {
             for (const Medium& left : moment.medium.after_cut(most_media(300), random)) {
@@ -158,6 +159,12 @@ TEST_F(ReleaseCuts, ARemoval) {
     const Work remove = [](RecordedReleases& releases) { return releases->remove("2"); };
     EXPECT_GT(cut(remove, {staged}), 15U);
     EXPECT_EQ(files_of(medium), without(files_of(medium), "2"));
+}
+
+TEST_F(ReleaseCuts, ARemovalOfAReleaseWithNothingBesideIt) {
+    staged.beside.clear();
+    put(staged);
+    EXPECT_GT(cut([](RecordedReleases& releases) { return releases->remove("2"); }, {staged}), 5U);
 }
 
 TEST_F(ReleaseCuts, ARemovalOfAReleaseThatIsNotComplete) {
