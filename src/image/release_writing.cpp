@@ -66,13 +66,18 @@ Result<void> Releases::write_beside(const std::string& version, const BesideFile
     return {};
 }
 
+Result<bool> Releases::is_written(const ReleaseName& name, OctetView image) const {
+    const auto present = esp_.images().read(name.file());
+    if (!present && present.error().kind == ErrorKind::not_found) return false;
+    if (!present) return std::unexpected(present.error());
+    return is_written_but_for_first_sector(*present, image);
+}
+
 Result<void> Releases::complete(const ReleaseName& name, OctetView image) {
     TRY(check_version(name.version));
     TRY(check_image(image));
     Disk& images = esp_.images();
-    const auto present = images.read(name.file());
-    if (!present && present.error().kind != ErrorKind::not_found) return std::unexpected(present.error());
-    if (!present || !is_written_but_for_first_sector(*present, image))
+    if (!TRY(is_written(name, image)))
         return fail(ErrorKind::wrong_state, "{}/{} is not what was written of the release; write it anew", images.place(), name.file());
     TRY(write_through(images, name.file(), image.first(sector_octets)));
     if (!std::ranges::equal(TRY(images.read(name.file())), image)) return reads_otherwise(images, name.file());

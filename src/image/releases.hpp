@@ -74,6 +74,8 @@ private:
     /// Whatever their tries.
     Result<std::vector<std::string>> files_of(const std::string& version) const;
     Result<void> check_name(const ReleaseName& name) const;
+    /// But for the first sector, which may be there.
+    Result<bool> is_written(const ReleaseName& name, OctetView image) const;
     Result<void> write_beside(const std::string& version, const BesideFiles& files);
     Result<void> remove_image(const std::string& file);
     Result<void> remove_beside(const std::string& version);
