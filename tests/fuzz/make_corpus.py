@@ -142,6 +142,7 @@ def vault():
     seed("recovery_key", "setting", u16(1), bytes([9]), bytes(31))
     seed("sealed_export", "payload", u16(100), bytes([1]), b"some payload " * 20)
     seed("compact_ring", "empty", b"\1\0\0\0")
+    seed("configuration", "health", "HealthNeeds=consensus\nHealthDeadline=20min\n")
     seed("configuration", "automatic", "# where\nStore=automatic\nStore = tpm # x\n")
     seed("compression", "frame", u16(300), zstd)
     seed("compression", "other_length", u16(30), zstd)
