@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -24,6 +25,12 @@ public:
     /// @error not_found  it does not exist.
     /// @error corrupt    it is no regular file, or larger than disk_file_limit_octets.
     virtual Result<Octets> read(const std::string& file) const = 0;
+    /// Its first octets, `count` at most. @error as read()
+    virtual Result<Octets> read_start(const std::string& file, std::size_t count) const {
+        Octets octets = TRY(read(file));
+        octets.resize(std::min(octets.size(), count));
+        return octets;
+    }
     /// Writes from the start of the file, which is made when there is none, and leaves what lies behind.
     virtual Result<void> write(const std::string& file, OctetView octets) = 0;
     virtual Result<void> sync(const std::string& file) = 0;

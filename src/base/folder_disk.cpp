@@ -8,6 +8,7 @@
 
 #include "base/disk.hpp"
 #include "base/file.hpp"
+#include "base/regular_file.hpp"
 
 namespace lethe {
 
@@ -35,6 +36,13 @@ public:
     }
 
     Result<Octets> read(const std::string& file) const override { return read_file(directory_.get(), file, disk_file_limit_octets); }
+
+    Result<Octets> read_start(const std::string& file, std::size_t count) const override {
+        const Fd fd = TRY(open_regular(directory_.get(), file));
+        Octets octets(count);
+        octets.resize(TRY(read_from_start(fd.get(), octets, (path_ / file).native())));
+        return octets;
+    }
 
     Result<void> write(const std::string& file, OctetView octets) override {
         const Fd fd = TRY(open(file, O_WRONLY | O_CREAT));

@@ -59,6 +59,14 @@ void stop(sdbus::IConnection& connection, const std::string& unit) {
 
 }  // namespace
 
+Result<UnitState> unit_state(const std::string& unit) {
+    return ask([&](sdbus::IConnection& connection) {
+        const auto active = unit_property<std::string>(connection, unit, "org.freedesktop.systemd1.Unit", "ActiveState");
+        const auto text = unit_property<std::string>(connection, unit, "org.freedesktop.systemd1.Service", "StatusText");
+        return UnitState{active.value_or("inactive"), text.value_or("")};
+    });
+}
+
 Result<std::vector<std::string>> active_units(const std::string& pattern) {
     using Unit = sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::string, sdbus::ObjectPath,
                                std::uint32_t, std::string, sdbus::ObjectPath>;

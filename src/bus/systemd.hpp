@@ -11,6 +11,13 @@
 // @error wrong_state  it is not there. @error io  it refuses, or does not answer in time.
 namespace lethe::systemd {
 
+/// What is said of a service: ActiveState and StatusText.
+struct UnitState {
+    std::string active;  ///< "active", "failed"; "inactive" when it is not loaded
+    std::string text;    ///< what it said of itself last
+};
+Result<UnitState> unit_state(const std::string& unit);
+
 /// The units of a pattern such as "tor@*.service" that run, start or stop.
 Result<std::vector<std::string>> active_units(const std::string& pattern);
 

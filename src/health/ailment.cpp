@@ -79,7 +79,7 @@ std::optional<Ailment> keys_ailment(const RelayIdentity& relay) {
     return Ailment{std::format("its keys are {}{}", relay.state, because(relay.reason)), relay.state != "pending"};
 }
 
-std::optional<Ailment> unit_ailment(const std::string& unit, const UnitState& state) {
+std::optional<Ailment> unit_ailment(const std::string& unit, const systemd::UnitState& state) {
     if (state.active == "active") return std::nullopt;
     // systemd has given it up: a unit that is started again is "activating" in between.
     return Ailment{std::format("{} is {}{}", unit, state.active, because(printable_words(state.text))), state.active == "failed"};

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "bus/identities.hpp"
+#include "bus/systemd.hpp"
 #include "vault/configuration.hpp"
 
 namespace lethe {
@@ -16,23 +18,13 @@ struct Ailment {
     bool is_lasting = false;  ///< no waiting helps
 };
 
-/// What lethe-identityd says of a relay.
-struct RelayIdentity {
-    std::string name, state, reason, fingerprint;
-};
-
-/// What systemd says of a unit: ActiveState and StatusText.
-struct UnitState {
-    std::string active, text;
-};
-
 /// What tor says, by the keys of GETINFO.
 using TorAnswers = std::map<std::string, std::string>;
 
 // What is wrong, as far as it is known: each of these touches nothing and asks nobody.
 
 std::optional<Ailment> keys_ailment(const RelayIdentity& relay);
-std::optional<Ailment> unit_ailment(const std::string& unit, const UnitState& state);
+std::optional<Ailment> unit_ailment(const std::string& unit, const systemd::UnitState& state);
 
 /// What tor has to be asked. Nothing when no answer is needed.
 /// @param fingerprint  the sealed one, 40 upper-case hexadecimal digits.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <filesystem>
+#include <string>
 
 #include "base/result.hpp"
 
@@ -25,9 +25,5 @@ public:
 ///
 /// @return the error, with what was done about it.
 Error end_unhealthy_boot(Fallback& fallback, const Error& reason);
-
-/// The note: the version in the first line, the reason in the second, 1 KiB at most. A hint for people, in place of the one before.
-/// @error not_found  there is no such folder. @error io
-Result<void> write_last_update(const std::filesystem::path& file, std::string_view version, std::string_view reason);
 
 }  // namespace lethe

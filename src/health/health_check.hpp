@@ -7,12 +7,6 @@
 
 namespace lethe {
 
-struct IdentityStatus {
-    std::string vault;   ///< "open", "shut" or "not-enrolled"
-    std::string reason;  ///< why it is not open
-    std::vector<RelayIdentity> relays;
-};
-
 /// Whom the health check asks.
 class HealthSources {
 public:
@@ -21,7 +15,7 @@ public:
     /// @error wrong_state, io  lethe-identityd does not answer.
     virtual Result<IdentityStatus> identity() = 0;
     /// @error io  systemd does not answer.
-    virtual Result<UnitState> unit(const std::string& name) = 0;
+    virtual Result<systemd::UnitState> unit(const std::string& name) = 0;
     /// @error of ControlPort and control_address()
     virtual Result<TorAnswers> ask_tor(const std::string& relay, std::span<const std::string> keys) = 0;
 

@@ -4,34 +4,15 @@
 
 #include <ctime>
 
-#include "base/file.hpp"
-#include "health/bus.hpp"
+#include "image/last_update.hpp"
 #include "image/release.hpp"
 #include "image/trial.hpp"
-#include "tor/torrc.hpp"
-#include "vault/configured_relays.hpp"
+#include "relay/control.hpp"
 
 namespace lethe {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::chrono::seconds tor_patience{10};
-constexpr std::size_t torrc_limit_octets = 64 << 10;
-
-// The operator's torrc; empty when there is none, as then nothing differs from the defaults.
-Result<std::string> torrc_of(const std::string& relay) {
-    std::vector<fs::path> files;
-    for (const auto& folder : credential_folders) files.push_back(folder / ("lethe.torrc." + relay));
-    files.push_back(fs::path("/etc/tor/instances") / relay / "torrc");
-    for (const auto& file : files) {
-        const auto octets = read_file(file, torrc_limit_octets);
-        if (!octets && octets.error().kind == ErrorKind::not_found) continue;
-        if (!octets) return std::unexpected(octets.error());
-        return std::string(as_text(*octets));
-    }
-    return "";
-}
 
 std::string running_version() {
     const auto image = find_booted_image();
@@ -42,12 +23,11 @@ std::string running_version() {
 
 }  // namespace
 
-Result<IdentityStatus> MachineHealth::identity() { return read_identity(); }
-Result<UnitState> MachineHealth::unit(const std::string& name) { return read_unit(name); }
+Result<IdentityStatus> MachineHealth::identity() { return read_identities(); }
+Result<systemd::UnitState> MachineHealth::unit(const std::string& name) { return systemd::unit_state(name); }
 
 Result<TorAnswers> MachineHealth::ask_tor(const std::string& relay, std::span<const std::string> keys) {
-    const auto runtime = relay_paths(relay, "").runtime_directory;
-    auto port = TRY(ControlPort::open(TRY(control_address(TRY(torrc_of(relay)), runtime / "control")), tor_patience));
+    auto port = TRY(open_control_port(relay, tor_patience));
     // Watched first, so that no change falls between the answer and the wait.
     TRY(port.watch_status());
     auto answers = TRY(port.get(keys));
@@ -74,8 +54,8 @@ void MachineHealth::wait(std::chrono::milliseconds most) {
 
 Result<bool> MachineFallback::on_trial() { return lethe::on_trial(); }
 Result<void> MachineFallback::note(const std::string& reason) {
-    return write_last_update("/var/lib/lethe/last-update", running_version(), reason);
+    return LastUpdate("/var/lib/lethe/last-update").write(running_version(), reason);
 }
-Result<void> MachineFallback::reboot() { return ask_for_reboot(); }
+Result<void> MachineFallback::reboot() { return systemd::reboot(); }
 
 }  // namespace lethe

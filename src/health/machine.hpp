@@ -10,7 +10,7 @@ namespace lethe {
 class MachineHealth : public HealthSources {
 public:
     Result<IdentityStatus> identity() override;
-    Result<UnitState> unit(const std::string& name) override;
+    Result<systemd::UnitState> unit(const std::string& name) override;
     Result<TorAnswers> ask_tor(const std::string& relay, std::span<const std::string> keys) override;
     std::chrono::sys_seconds booted() override;
     std::chrono::milliseconds elapsed() override;

@@ -44,7 +44,7 @@ Result<std::vector<StoredRelease>> Releases::stored(const std::string* version) 
         const auto release = release_of(name);
         if (!release || (version && release->version != *version)) continue;
         if (name.ends_with(folder_suffix)) folders.push_back({*release, false});
-        else files.push_back({*release, begins_as_image(TRY(esp_.images().read(name)))});
+        else files.push_back({*release, begins_as_image(TRY(esp_.images().read_start(name, 2)))});
     }
     for (StoredRelease& folder : folders) {
         const auto is_beside = [&](const StoredRelease& file) { return file.name.version == folder.name.version; };

@@ -19,6 +19,7 @@ std::uint64_t seconds_of(const WeightedTime& time) { return static_cast<std::uin
 void add_figures(VariantMap& relay, const ConsensusFigures& figures, const std::string& suffix) {
     if (figures.mean_time_between_failures) relay["mtbf" + suffix] = sdbus::Variant{seconds_of(*figures.mean_time_between_failures)};
     if (figures.fractional_uptime) relay["wfu" + suffix] = sdbus::Variant{*figures.fractional_uptime};
+    if (figures.time_known) relay["time-known" + suffix] = sdbus::Variant{seconds_of(*figures.time_known)};
 }
 
 VariantMap to_variants(const RebootCost::Relay& relay) {
@@ -30,7 +31,6 @@ VariantMap to_variants(const RebootCost::Relay& relay) {
                    {"why", sdbus::Variant{in_words(relay.cost)}}};
     add_figures(map, relay.cost.before, "");
     add_figures(map, relay.cost.after, "-after");
-    if (relay.cost.before.time_known) map["time-known"] = sdbus::Variant{seconds_of(*relay.cost.before.time_known)};
     return map;
 }
 

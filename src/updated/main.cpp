@@ -13,8 +13,7 @@ static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
     SystemdPcrlock pcrlock(pcrlock_paths());
-    StoredFailureNote note(failure_note_path());
-    UpdateService service(machine_ports(pcrlock, note, [&](std::string_view step, unsigned percent) {
+    UpdateService service(machine_ports(pcrlock, [&](std::string_view step, unsigned percent) {
         if (published) published->progress(step, percent);
     }));
     MachineReboots system;

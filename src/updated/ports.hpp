@@ -7,23 +7,14 @@
 #include "image/boot_reading.hpp"
 #include "image/booted_image.hpp"
 #include "image/esp.hpp"
+#include "image/last_update.hpp"
 #include "image/trust.hpp"
 #include "pcrlock/program.hpp"
 #include "vault/open_store.hpp"
 
 namespace lethe {
 
-/// What is written down of a release that did not become healthy, for after the boot that goes back: a line with its version, one with why.
-/// Nothing authenticates it, and nothing is decided by it.
-class FailureNote {
-public:
-    virtual ~FailureNote() = default;
-    virtual std::optional<std::string> read() = 0;
-    virtual Result<void> write(std::string_view note) = 0;
-    virtual Result<void> remove() = 0;
-};
-
-/// What updates work on. `pcrlock` and `failure_note` are borrowed.
+/// What updates work on. `pcrlock` is borrowed.
 struct UpdatePorts {
     std::function<Result<std::unique_ptr<Tpm>>()> open_tpm;
     std::function<Result<OpenedStore>()> open_store;
@@ -34,7 +25,7 @@ struct UpdatePorts {
     /// The files of the running boot.
     std::function<Result<BootReading>(const BootedImage& image)> read_boot;
     std::function<Result<ReleaseTrust>(bool secure_boot)> trust;
-    FailureNote& failure_note;
+    LastUpdate last_update;
     /// Told before each step: what it is, and how far of the whole, in percent.
     std::function<void(std::string_view step, unsigned percent)> progress;
 };

@@ -36,20 +36,22 @@ Result<RebootCost> Reboots::cost() {
 }
 
 Result<void> Reboots::check(std::chrono::sys_seconds at) {
-    const auto wait = at - system_.now();
     const Outage outage{system_.downtime()};
+    std::vector<RelayStanding> standings;
     for (const RebootingRelay& relay : TRY(system_.relays())) {
-        const std::string& name = relay.standing.name;
         if (relay.key_ends && *relay.key_ends < at + outage.length + key_margin)
             return fail(ErrorKind::wrong_state,
                         "the signing key of relay {} ends {:%F %H:%M} UTC, and its tor would not start after the reboot: renew it from the "
                         "master key first (--urgent reboots all the same)",
-                        name, *relay.key_ends);
-        const auto cost = cost_of(later(relay.standing, wait), outage);
-        if (!cost.at_risk.empty())
-            return fail(ErrorKind::wrong_state, "relay {}: {}; see `lethectl update plan` for a better time, or use --urgent", name,
-                        in_words(cost));
+                        relay.standing.name, *relay.key_ends);
+        standings.push_back(later(relay.standing, at - system_.now()));
     }
+    // What no waiting makes cheaper is no reason to wait.
+    const auto advice = advise(standings, outage, at);
+    if (advice.at > at)
+        return fail(ErrorKind::wrong_state,
+                    "{}: {:%F %H:%M} UTC is a better time, see `lethectl update plan` (--urgent reboots all the same)", advice.why,
+                    advice.at);
     return {};
 }
 

@@ -3,10 +3,13 @@
 #include "bus/client.hpp"
 #include "bus/identities.hpp"
 #include "bus/systemd.hpp"
+#include "relay/control.hpp"
+#include "tor/own_figures.hpp"
 
 namespace lethe {
 namespace {
 
+constexpr std::chrono::seconds tor_patience{10};
 constexpr auto timer = "lethe-reboot";
 constexpr auto relay_units = "tor@*.service";
 // Debian's tor is given 60 s to close its circuits.
@@ -16,14 +19,25 @@ constexpr std::chrono::seconds usual_downtime{180};
 
 std::chrono::sys_seconds wall_clock() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
+// What tor does not answer is not known; the plan says so.
+Result<RelayStanding> ask_tor(const RelayIdentity& relay) {
+    const std::string entry = "ns/id/" + relay.fingerprint, valid_after = "consensus/valid-after",
+                      versions = "dir/status-vote/current/consensus";
+    auto port = TRY(open_control_port(relay.name, tor_patience));
+    const auto answers = TRY(port.get(std::array{entry, std::string("uptime"), valid_after}));
+    auto standing = TRY(own_standing(relay.name, relay.fingerprint,
+                                     {.entry = answers.at(entry), .uptime = answers.at("uptime"), .valid_after = answers.at(valid_after)},
+                                     wall_clock()));
+    if (const auto consensus = port.get(std::array{versions}); consensus)
+        standing.hsdir_outlives_restarts = authorities_let_hsdir_outlive_restarts(consensus->at(versions));
+    return standing;
+}
+
 RebootingRelay rebooting(const RelayIdentity& relay) {
-    RebootingRelay rebooting{.standing = {.name = relay.name},
-                             .fingerprint = relay.fingerprint,
-                             .family_ids = relay.family_ids,
-                             .key_ends = relay.signing_key_ends};
-    if (const auto started = systemd::started_at(std::format("tor@{}.service", relay.name)); started && *started)
-        rebooting.standing.run = wall_clock() - **started;
-    return rebooting;
+    auto standing = ask_tor(relay).value_or(RelayStanding{.name = relay.name});
+    if (const auto started = systemd::started_at(std::format("tor@{}.service", relay.name)); !standing.run && started && *started)
+        standing.run = wall_clock() - **started;
+    return {std::move(standing), relay.fingerprint, relay.family_ids, relay.signing_key_ends};
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ std::string_view name_of(PolicyState state) {
             return "staged";
         case PolicyState::trial:
             return "trial";
+        case PolicyState::unknown:
+            return "unknown";
         case PolicyState::mismatch:
             return "mismatch";
     }
@@ -85,7 +87,7 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
         return fail(ErrorKind::io, "{} has no room for release {}: {} octets more are needed", machine.esp->place().native(),
                     candidate.name.version, lacking);
 
-    TRY(ports_.failure_note.remove());
+    TRY(ports_.last_update.remove());
     ports_.progress("writing the release to the ESP", 15);
     const auto steps = [&] -> Result<void> {
         TRY(machine.releases.write(candidate.name, candidate.image, candidate.beside));
@@ -111,6 +113,9 @@ Result<void> UpdateService::narrow(UpdateMachine& machine) { return admit(ports_
 Result<void> UpdateService::abort() {
     auto machine = TRY(UpdateMachine::open(ports_));
     TRY(look_around());
+    const bool noted = ports_.last_update.read().has_value();
+    TRY(ports_.last_update.remove());
+    if (!status_.staged && noted) return look_around();
     if (!status_.staged) return fail(ErrorKind::not_found, "no release is staged");
     ports_.progress("taking the staged release off the ESP", 10);
     TRY(machine.releases.remove(status_.staged->name.version));

@@ -54,7 +54,7 @@ public:
     /// The same for the release that is staged. @error not_found  none is.
     Result<PlannedUpdate> plan();
 
-    /// Takes the staged release off. @error not_found  none is.
+    /// Takes the staged release off, and what is noted of one that failed. @error not_found  there is neither.
     Result<void> abort();
 
     /// Keeps the running release: all others leave the policy and then the ESP, but for one that is staged.

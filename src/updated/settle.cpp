@@ -16,11 +16,11 @@ StagedState state_of(const StoredRelease& release, const ReleaseName& running) {
     return failed ? StagedState::failed : StagedState::staged;
 }
 
-// A release that is there besides the running one, and is none that was kept before.
+// A release that was put there to be tried. One without tries was kept once, or is what its removal has left.
 std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const ReleaseName& running) {
     std::optional<StagedRelease> staged;
     for (const StoredRelease& release : releases) {
-        if (release.name.version == running.version || (release.complete && !release.name.tries)) continue;
+        if (release.name.version == running.version || !release.name.tries) continue;
         const StagedRelease found{release.name, state_of(release, running)};
         if (!staged || found.state == StagedState::staged) staged = found;
     }
@@ -51,14 +51,7 @@ Result<std::vector<std::string>> admitted(const UpdatePorts& ports, UpdateMachin
     return versions;
 }
 
-bool is_noted(const std::optional<std::string>& note, const std::string& version) { return note && note->starts_with(version + "\n"); }
-
-std::string failure_in_words(const std::optional<std::string>& note) {
-    const auto end = note ? note->find('\n') : std::string::npos;
-    if (end == std::string::npos) return {};
-    return std::format("release {} was tried and not kept: {}", note->substr(0, end),
-                       note->substr(end + 1, note->find('\n', end + 1) - end - 1));
-}
+bool is_of(const std::optional<LastUpdate::Note>& note, const std::string& version) { return note && note->version == version; }
 
 PolicyState policy_of(ErrorKind kind) {
     switch (kind) {
@@ -67,8 +60,10 @@ PolicyState policy_of(ErrorKind kind) {
         case ErrorKind::policy_mismatch:
         case ErrorKind::rollback:
             return PolicyState::mismatch;
-        default:
+        case ErrorKind::not_found:
             return PolicyState::none;
+        default:
+            return PolicyState::unknown;
     }
 }
 
@@ -83,8 +78,10 @@ Result<void> UpdateService::look_around() {
         return std::unexpected(opened.error());
     }
     UpdateMachine& machine = *opened;
+    status_.policy = PolicyState::unknown;
     status_.running = machine.running;
-    status_.last_failure = failure_in_words(ports_.failure_note.read());
+    if (const auto note = ports_.last_update.read(); note && note->version != machine.running.name.version)
+        status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     const auto releases = TRY(machine.releases.list());
     status_.staged = staged_among(releases, machine.running.name);
     status_.admitted = TRY(admitted(ports_, machine, releases));
@@ -95,8 +92,8 @@ Result<void> UpdateService::look_around() {
 
 // The health check has written why; a boot that did not come as far has not.
 Result<void> UpdateService::note_failure(const std::string& version) {
-    if (is_noted(ports_.failure_note.read(), version)) return {};
-    return ports_.failure_note.write(version + "\nno boot of it came to boot-complete.target\n");
+    if (is_of(ports_.last_update.read(), version)) return {};
+    return ports_.last_update.write(version, "no boot of it came to boot-complete.target");
 }
 
 void UpdateService::settle() {
@@ -116,13 +113,15 @@ void UpdateService::settle() {
 }
 
 Result<void> UpdateService::commit() {
-    TRY(look_around());
+    const auto looked = look_around();
+    if (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled) return {};  // nothing to be kept, nor to go
+    if (!looked) return looked;
     if (status_.running->on_trial())
         return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
                     status_.running->name.version);
     if (status_.staged && status_.staged->state == StagedState::staged) return {};
     auto machine = TRY(UpdateMachine::open(ports_));
-    if (is_noted(ports_.failure_note.read(), status_.running->name.version)) TRY(ports_.failure_note.remove());  // a later boot was healthy
+    if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());  // a later boot was healthy
     // Old ones leave the policy before they leave the ESP, so that at no instant one is only hidden.
     if (!admits_one_release(machine.in_force.policy)) {
         ports_.progress("keeping the running release", 10);

@@ -35,6 +35,7 @@ enum class PolicyState {
     running,       ///< admits the running release alone
     staged,        ///< and the staged one
     trial,         ///< the running release is tried; the one before it is still admitted
+    unknown,       ///< the TPM or the ESP does not tell
     mismatch,      ///< does not admit the running release, or the TPM confirms none
 };
 std::string_view name_of(PolicyState state);

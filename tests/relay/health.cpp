@@ -19,7 +19,7 @@ public:
         }
     }
     Result<IdentityStatus> identity() override { return status_; }
-    Result<UnitState> unit(const std::string&) override { return UnitState{"active", ""}; }
+    Result<systemd::UnitState> unit(const std::string&) override { return systemd::UnitState{"active", ""}; }
     std::chrono::sys_seconds booted() override { return booted_; }
 
 private:

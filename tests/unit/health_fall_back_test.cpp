@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
-#include "temporary_folder.hpp"
 
 namespace lethe {
 namespace {
@@ -63,31 +62,6 @@ TEST_F(UnhealthyBoot, IsRebootedThoughItCannotBeNoted) {
 TEST_F(UnhealthyBoot, ThatCannotBeRebootedSaysSo) {
     fallback.rebooting = fail(ErrorKind::io, "systemd does not answer");
     EXPECT_THAT(end(), AllOf(HasSubstr("systemd does not answer"), HasSubstr("does not reboot"), Not(HasSubstr("rebooting"))));
-}
-
-struct LastUpdate : testing::Test {
-    TemporaryFolder folder;
-    std::filesystem::path file = folder / "last-update";
-    std::string text() { return std::string(as_text(read_file(file, 4096).value())); }
-};
-
-TEST_F(LastUpdate, HasTheVersionAndTheReasonAndReplacesTheOneBefore) {
-    ASSERT_TRUE(write_last_update(file, "1.2", std::string(100, 'x')));
-    ASSERT_TRUE(write_last_update(file, "1.3", "relay a: no circuit"));
-    EXPECT_EQ(text(), "1.3\nrelay a: no circuit\n");
-}
-
-TEST_F(LastUpdate, HasTwoLinesAndOneKibibyteAtMost) {
-    ASSERT_TRUE(write_last_update(file, "1\n2", "a\nb" + std::string(2000, 'x')));
-    EXPECT_EQ(text().size(), 1024u);
-    EXPECT_EQ(text().substr(0, 8), "1 2\na bx");
-    EXPECT_EQ(std::ranges::count(text(), '\n'), 2);
-}
-
-TEST_F(LastUpdate, ThatCannotBeWrittenIsIo) {
-    EXPECT_EQ(write_last_update(folder / "none/last-update", "1", "x").error().kind, ErrorKind::not_found);
-    std::filesystem::create_directory(file);
-    EXPECT_EQ(write_last_update(file, "1", "x").error().kind, ErrorKind::io);
 }
 
 }  // namespace

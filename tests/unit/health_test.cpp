@@ -26,17 +26,20 @@ TorAnswers answers_of_healthy_tor() {
 
 // A machine with one healthy relay, unless a test says otherwise. It answers what it was asked for alone.
 struct FakeSources final : HealthSources {
-    Result<IdentityStatus> status = IdentityStatus{.vault = "open", .reason = "", .relays = {{"a", "installed", "", sealed}}};
-    std::map<std::string, UnitState> units{{"tor@a.service", {"active", ""}}, {"tor@b.service", {"active", ""}}};
+    Result<IdentityStatus> status = IdentityStatus{
+        .vault = "open",
+        .reason = "",
+        .relays = {{.name = "a", .state = "installed", .reason = "", .fingerprint = sealed, .family_ids = {}, .signing_key_ends = {}}}};
+    std::map<std::string, systemd::UnitState> units{{"tor@a.service", {"active", ""}}, {"tor@b.service", {"active", ""}}};
     bool has_systemd = true;
     std::map<std::string, Result<TorAnswers>> tors{{"a", answers_of_healthy_tor()}, {"b", answers_of_healthy_tor()}};
     std::vector<std::chrono::milliseconds> waits;
     std::function<void()> at_each_wait = [] {};
 
     Result<IdentityStatus> identity() override { return status; }
-    Result<UnitState> unit(const std::string& name) override {
+    Result<systemd::UnitState> unit(const std::string& name) override {
         if (!has_systemd) return fail(ErrorKind::wrong_state, "org.freedesktop.systemd1 is not running");
-        return units.contains(name) ? units.at(name) : UnitState{"inactive", ""};
+        return units.contains(name) ? units.at(name) : systemd::UnitState{"inactive", ""};
     }
     Result<TorAnswers> ask_tor(const std::string& relay, std::span<const std::string> keys) override {
         const auto& all = tors.at(relay);
