@@ -58,7 +58,11 @@ Options options_of(const OfferedRelease& release) {
 
 Outcome<Updates> read_from(const Service& service) {
     return call(service, [&](sdbus::IConnection& connection) {
-        return to_updates(proxy(connection, service)->getAllProperties().onInterface(service.manager_interface()));
+        const auto manager = proxy(connection, service);
+        Properties properties;
+        for (const char* name : update_properties)
+            properties.emplace(name, manager->getProperty(name).onInterface(service.manager_interface()));
+        return to_updates(properties);
     });
 }
 
@@ -76,6 +80,13 @@ Outcome<Updates> glance_at_updates() {
     auto service = update_service;
     service.patience = glance;
     return read_from(service);
+}
+
+Outcome<std::optional<Plan>> read_plan() {
+    return call(update_service, [](sdbus::IConnection& connection) {
+        const sdbus::Variant plan = proxy(connection, update_service)->getProperty("Plan").onInterface(update_service.manager_interface());
+        return to_plan(plan.get<Options>());
+    });
 }
 
 Outcome<std::string> stage_release(const OfferedRelease& release, const OnProgress& on_progress) {

@@ -16,8 +16,11 @@ std::string shortened(OctetView digest) { return digest.empty() ? "-" : to_hex(d
 // Rounded down, so that none seems to reach a limit that it misses.
 std::string percent_text(double fraction) { return std::format("{:.2f} %", std::floor(fraction * 10000) / 100); }
 
-std::string from_to(const std::string& before, const std::string& after) {
-    return before == after ? before : std::format("{} -> {}", before, after);
+template <class T>
+std::string from_to(const std::optional<T>& before, const std::optional<T>& after, std::string (*text_of)(T)) {
+    const auto known = [&](const std::optional<T>& figure) { return figure ? text_of(*figure) : "-"; };
+    const auto first = known(before), second = known(after);
+    return first == second ? first : std::format("{} -> {}", first, second);
 }
 
 // The values at the moments of a boot are often one.
@@ -55,9 +58,9 @@ std::string relays_table(const Plan& plan) {
                                          {"AT RISK", Tone::strong}}};
     for (const auto& relay : plan.relays)
         rows.push_back({{relay.name, Tone::strong},
-                        {from_to(duration_text(relay.mtbf), duration_text(relay.mtbf_after))},
-                        {from_to(percent_text(relay.wfu), percent_text(relay.wfu_after))},
-                        {duration_text(relay.time_known)},
+                        {from_to(relay.mtbf, relay.mtbf_after, duration_text)},
+                        {from_to(relay.wfu, relay.wfu_after, percent_text)},
+                        {relay.time_known ? duration_text(*relay.time_known) : "-"},
                         {list_text(relay.flags)},
                         {list_text(relay.at_risk), relay.at_risk.empty() ? Tone::good : Tone::bad}});
     return table(rows);
@@ -65,8 +68,7 @@ std::string relays_table(const Plan& plan) {
 
 std::string advice_text(const Plan& plan, std::uint64_t now) {
     return std::format("Reboot: {} without tor; advised {}{}{}\n", duration_text(plan.downtime),
-                       in_tone(Tone::strong, plan.advised == 0 ? "now" : moment_text(plan.advised, now)), plan.advice.empty() ? "" : ": ",
-                       plan.advice);
+                       in_tone(Tone::strong, moment_text(plan.advised, now)), plan.advice.empty() ? "" : ": ", plan.advice);
 }
 
 nlohmann::ordered_json json_of(const PlannedPcr& pcr) {
@@ -75,10 +77,21 @@ nlohmann::ordered_json json_of(const PlannedPcr& pcr) {
     return {{"pcr", pcr.pcr}, {"present", to_hex(pcr.present)}, {"predicted", predicted}, {"event", pcr.event}, {"required", pcr.required}};
 }
 
+template <class T>
+nlohmann::ordered_json or_null(const std::optional<T>& figure) {
+    return figure ? nlohmann::ordered_json(*figure) : nlohmann::ordered_json();
+}
+
 nlohmann::ordered_json json_of(const RelayCost& relay) {
-    return {{"name", relay.name},   {"mtbf", relay.mtbf},           {"mtbf_after", relay.mtbf_after},
-            {"wfu", relay.wfu},     {"wfu_after", relay.wfu_after}, {"time_known", relay.time_known},
-            {"flags", relay.flags}, {"at_risk", relay.at_risk},     {"why", relay.why}};
+    return {{"name", relay.name},
+            {"mtbf", or_null(relay.mtbf)},
+            {"mtbf_after", or_null(relay.mtbf_after)},
+            {"wfu", or_null(relay.wfu)},
+            {"wfu_after", or_null(relay.wfu_after)},
+            {"time_known", or_null(relay.time_known)},
+            {"flags", relay.flags},
+            {"at_risk", relay.at_risk},
+            {"why", relay.why}};
 }
 
 }  // namespace

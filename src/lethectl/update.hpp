@@ -33,14 +33,14 @@ struct PlannedPcr {
     bool required = false;
 };
 
-/// What the reboot costs one relay in the consensus. Times are seconds, fractions 0 to 1.
+/// What the reboot costs one relay in the consensus. Times are seconds, fractions 0 to 1; what is not known is nothing.
 struct RelayCost {
     std::string name;
-    std::uint64_t mtbf = 0;
-    std::uint64_t mtbf_after = 0;
-    double wfu = 0;
-    double wfu_after = 0;
-    std::uint64_t time_known = 0;
+    std::optional<std::uint64_t> mtbf{};
+    std::optional<std::uint64_t> mtbf_after{};
+    std::optional<double> wfu{};
+    std::optional<double> wfu_after{};
+    std::optional<std::uint64_t> time_known{};
     std::vector<std::string> flags;
     std::vector<std::string> at_risk;
     std::string why;
@@ -57,7 +57,7 @@ struct Plan {
     std::string advice;
 };
 
-/// The properties of org.lethe.Update1.Manager.
+/// The properties of org.lethe.Update1.Manager but for Plan, which the service works for.
 struct Updates {
     RunningRelease running;
     std::optional<StagedRelease> staged;
@@ -66,7 +66,6 @@ struct Updates {
     std::string reason;
     std::string error_name{};  ///< when it did not answer
     std::string last_failure;
-    std::optional<Plan> plan;
     std::uint64_t reboot_at = 0;  ///< seconds since the epoch; 0 when none is planned
 };
 
@@ -88,6 +87,8 @@ using OnProgress = std::function<void(const std::string& step, unsigned percent)
 Outcome<Updates> read_updates();
 /// The same for a look at the whole machine: it does not wait for a service that is busy with an update.
 Outcome<Updates> glance_at_updates();
+/// Nothing when nothing is staged.
+Outcome<std::optional<Plan>> read_plan();
 /// @return the version that is staged. Borrows the release.
 Outcome<std::string> stage_release(const OfferedRelease& release, const OnProgress& on_progress);
 Outcome<std::string> stage_configuration(const std::map<std::string, Fd>& files, const std::vector<std::string>& drop,

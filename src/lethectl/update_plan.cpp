@@ -11,9 +11,9 @@ namespace {
 
 Outcome<Plan> plan_of_staged(const Invocation& invocation) {
     if (!invocation.options.empty()) return std::unexpected(Failure{exit_usage, "the options are about a FILE, and none is given", {}});
-    auto updates = read_updates();
-    if (!updates) return std::unexpected(updates.error());
-    if (updates->plan) return *std::move(updates->plan);
+    auto plan = read_plan();
+    if (!plan) return std::unexpected(plan.error());
+    if (*plan) return **std::move(plan);
     return std::unexpected(
         Failure{exit_refused, "nothing is staged; `lethectl update plan FILE` shows what the release in a file would change", {}});
 }

@@ -22,13 +22,18 @@ std::optional<StagedRelease> to_staged(const Details& release) {
                          .tries_done = value<std::uint32_t>(release, "tries-done")};
 }
 
+template <class T>
+std::optional<T> known(const Details& relay, const char* name) {
+    return relay.contains(name) ? std::optional(value<T>(relay, name)) : std::nullopt;
+}
+
 RelayCost to_cost(const Details& relay) {
     return {.name = value<std::string>(relay, "name"),
-            .mtbf = value<std::uint64_t>(relay, "mtbf"),
-            .mtbf_after = value<std::uint64_t>(relay, "mtbf-after"),
-            .wfu = value<double>(relay, "wfu"),
-            .wfu_after = value<double>(relay, "wfu-after"),
-            .time_known = value<std::uint64_t>(relay, "time-known"),
+            .mtbf = known<std::uint64_t>(relay, "mtbf"),
+            .mtbf_after = known<std::uint64_t>(relay, "mtbf-after"),
+            .wfu = known<double>(relay, "wfu"),
+            .wfu_after = known<double>(relay, "wfu-after"),
+            .time_known = known<std::uint64_t>(relay, "time-known"),
             .flags = value<std::vector<std::string>>(relay, "flags"),
             .at_risk = value<std::vector<std::string>>(relay, "at-risk"),
             .why = value<std::string>(relay, "why")};
@@ -58,7 +63,6 @@ Updates to_updates(const Properties& properties) {
             .policy_state = value<std::string>(properties, "PolicyState"),
             .reason = value<std::string>(properties, "Reason"),
             .last_failure = value<std::string>(properties, "LastFailure"),
-            .plan = to_plan(value<Details>(properties, "Plan")),
             .reboot_at = value<std::uint64_t>(properties, "RebootAt")};
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+
 #include "lethectl/client_call.hpp"
 #include "lethectl/update.hpp"
 
@@ -7,7 +9,10 @@ namespace lethe::ctl {
 
 // What is missing is empty; what has another type throws sdbus::Error.
 
-/// The properties of org.lethe.Update1.Manager.
+/// The properties that to_updates reads.
+inline constexpr std::array update_properties = {"Running", "Staged", "Admitted", "PolicyState", "Reason", "LastFailure", "RebootAt"};
+
+/// @param properties  of org.lethe.Update1.Manager, by name.
 Updates to_updates(const Properties& properties);
 
 /// The property Plan, or what Preview answers; nothing when it is empty.

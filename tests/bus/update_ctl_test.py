@@ -28,7 +28,7 @@ STAGED = {**RUNNING, "Staged": {"version": "2.0", "file": "lethe_2.0+3.efi", "st
 PLAN = {"running": "1.2", "staged": "2.0",
         "pcrs": [[4, [17] * 32, [[34] * 32, [34] * 32], "the UKI", True], [7, [51] * 32, [[51] * 32], "", True]],
         "relays": [{"name": "a", "mtbf": 1036800, "mtbf-after": 561600, "wfu": 0.998, "wfu-after": 0.9725, "time-known": 3456000,
-                    "flags": ["Fast", "Guard"], "at-risk": ["Guard"], "why": "its WFU falls below 98 %"}],
+                    "flags": ["Fast", "Guard"], "at-risk": ["Guard"], "why": "its WFU falls below 98 %"}, {"name": "b", "why": "nothing is known of it"}],
         "downtime": 45, "advised": 0, "advice": "the window is open"}
 PROGRESS = [["checks the signature", 10], ["writes the release", 50], ["writes the release", 60], ["proves the policy", 90]]
 
@@ -181,15 +181,27 @@ def _(bench):
     with service(bench) as double:
         double.plays(STAGED, Plan=PLAN)
         out = succeeds(bench, "plan")
-        for line in ("From 1.2 to 2.0\n", f"4    {'11' * 8}  {'22' * 8}  the UKI\n", "99.80 % -> 97.25 %", "12 days -> 6.5 days", "  a: its WFU falls below 98 %\n",
+        for line in ("From 1.2 to 2.0\n", f"4    {'11' * 8}  {'22' * 8}  the UKI\n", "99.80 % -> 97.25 %", "12 days -> 6.5 days", "  a: its WFU falls below 98 %\n", "b      -                    -  ",
                      "Reboot: 45 seconds without tor; advised now: the window is open\n"):
             assert line in out, (line, out)
         plan = json.loads(succeeds(bench, "plan", "--json"))
         assert plan["pcrs"][0] == {"pcr": 4, "present": "11" * 32, "predicted": ["22" * 32] * 2, "event": "the UKI", "required": True}, plan
-        assert plan["relays"][0]["mtbf_after"] == 561600 and plan["relays"][0]["at_risk"] == ["Guard"], plan
+        assert plan["relays"][0]["mtbf_after"] == 561600 and plan["relays"][0]["at_risk"] == ["Guard"] and plan["relays"][1]["wfu"] is None, plan
         double.plays(RUNNING)
         expect_exit(bench, 4, "nothing is staged", "plan")
         expect_exit(bench, 2, "about a FILE", "plan", "--drop", "a")
+
+
+@check("a plan that cannot be made is said so, and leaves show and status alone")
+def _(bench):
+    enrolled(bench)
+    bench.start_state()
+    with service(bench) as double:
+        double.plays(STAGED, refuse=["org.lethe.Error.Io", "the staged release cannot be read"])
+        expect_exit(bench, 1, "the staged release cannot be read", "plan")
+        assert "3 tries left" in succeeds(bench, "show")
+        status, out, err = bench.lethectl("status")
+        assert status == 0 and "update staged" in out, (status, out, err)
 
 
 @check("plan of a file asks for a preview of it, with the options of stage")

@@ -98,9 +98,12 @@ private:
         for (const auto& step : script.value("progress", json::array()))
             emitProgress(step[0].get<std::string>(), step[1].get<std::uint32_t>());
         if (script.contains("wait")) ::pause();
+        refuse_if(script);
+        return script;
+    }
+    static void refuse_if(const json& script) {
         if (script.contains("refuse"))
             throw sdbus::Error{sdbus::Error::Name{script["refuse"][0].get<std::string>()}, script["refuse"][1].get<std::string>()};
-        return script;
     }
 
     std::string Stage(const sdbus::UnixFd& image, const Details& options) override {
@@ -122,7 +125,10 @@ private:
     std::string PolicyState() override { return property<std::string>("PolicyState"); }
     std::string Reason() override { return property<std::string>("Reason"); }
     std::string LastFailure() override { return property<std::string>("LastFailure"); }
-    Details Plan() override { return details("Plan"); }
+    Details Plan() override {
+        refuse_if(script());
+        return details("Plan");
+    }
     uint64_t RebootAt() override { return property<std::uint64_t>("RebootAt"); }
     std::string Version() override { return "0"; }
 

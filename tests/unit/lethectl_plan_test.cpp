@@ -53,7 +53,7 @@ TEST(PlanText, HasEachPcrThenTheCostOfEachRelayThenTheAdvice) {
               "\n"
               "RELAY  MTBF                 WFU                 TIME KNOWN  FLAGS        AT RISK\n"
               "a      12 days -> 6.5 days  99.87 % -> 97.99 %  40 days     Fast, Guard  Guard\n"
-              "b      0 seconds            0.00 %              0 seconds   -            -\n"
+              "b      -                    -                   -           -            -\n"
               "  a: its WFU falls below 98 %\n"
               "Reboot: 45 seconds without tor; advised 2025-11-22 03:15 UTC, in 5 hours: the quiet window\n");
 }
@@ -76,7 +76,8 @@ TEST(PlanJson, HasWholeDigestsAndNumbersAsTheyAre) {
                                                              R"(", "predicted": [], "event": "", "required": false})"));
     EXPECT_EQ(json["relays"][0], nlohmann::ordered_json::parse(R"({"name": "a", "mtbf": 1036800, "mtbf_after": 561600, "wfu": 0.99876,
         "wfu_after": 0.979999, "time_known": 3456000, "flags": ["Fast", "Guard"], "at_risk": ["Guard"], "why": "its WFU falls below 98 %"})"));
-    EXPECT_EQ(json["relays"].size(), 2u);
+    EXPECT_EQ(json["relays"][1]["name"], "b");
+    for (const char* unknown : {"mtbf", "mtbf_after", "wfu", "wfu_after", "time_known"}) EXPECT_EQ(json["relays"][1][unknown], nullptr);
     EXPECT_EQ(json["downtime"], 45);
     EXPECT_EQ(json["advised"], now + 5 * 3600);
     EXPECT_EQ(json["advice"], "the quiet window");
@@ -110,6 +111,15 @@ TEST(PlanProperties, AreReadByTheirNames) {
                     "at_risk": ["Stable"], "why": "weekly reboots"}],
         "downtime": 45, "advised": 1763763300, "advice": "soon"})"));
     EXPECT_FALSE(to_plan({}));
+}
+
+TEST(PlanProperties, ThatAreLeftOutAreNotKnown) {
+    const std::map<std::string, sdbus::Variant> relay{{"name", sdbus::Variant{"a"}}};
+    const auto read = to_plan({{"relays", sdbus::Variant{std::vector{relay}}}});
+    ASSERT_TRUE(read && read->relays.size() == 1);
+    EXPECT_FALSE(read->relays[0].mtbf);
+    EXPECT_FALSE(read->relays[0].wfu_after);
+    EXPECT_FALSE(read->relays[0].time_known);
 }
 
 TEST(Durations, AreInWordsAndNeverLongerThanTheTruth) {

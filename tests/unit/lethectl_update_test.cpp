@@ -21,8 +21,7 @@ Updates running() {
             .admitted = {"1.2"},
             .policy_state = "running",
             .reason = "",
-            .last_failure = "",
-            .plan = std::nullopt};
+            .last_failure = ""};
 }
 
 Updates with_staged(const std::string& state) {
@@ -199,7 +198,6 @@ TEST(UpdateProperties, AreReadByTheirNames) {
 TEST(UpdateProperties, ThatAreMissingOrEmptyAreNothingAndOfAnotherTypeAnError) {
     const auto none = to_updates({{sdbus::PropertyName{"Staged"}, sdbus::Variant{std::map<std::string, sdbus::Variant>{}}}});
     EXPECT_FALSE(none.staged);
-    EXPECT_FALSE(none.plan);
     EXPECT_EQ(none.policy_state, "");
     EXPECT_THROW(to_updates({{sdbus::PropertyName{"PolicyState"}, sdbus::Variant{7}}}), sdbus::Error);
 }
