@@ -58,7 +58,7 @@ def command_names():
 
 
 checks = {f"{page.name} has no lint": (lambda page=page: lint(page)) for page in PAGES}
-for interface in ("Identity1", "State1"):
+for interface in ("Identity1", "State1", "Update1"):
     page, xmls = f"org.lethe.{interface}.5", sorted((SOURCE / "src").rglob(f"org.lethe.{interface}.*.xml"))
     checks[f"{page} names every member and argument of the XML"] = lambda page=page, xmls=xmls: interface_members(page, xmls)
 checks["org.lethe.Identity1.5 names every error of the table"] = error_names
