@@ -25,7 +25,7 @@ _lethectl() {
             recovery-key) choices='new set show remove' ;;
             'identity show'|'state show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;
             'identity forget '*) choices=$(_lethectl_fingerprints) ;;
-            'identity import '*|'identity export '*|'identity recover'|'recovery-key new'|'update stage'|'update plan'|measure)
+            'identity import '*|'identity export '*|'identity recover'|'recovery-key new'|'update stage'*|'update plan'*|measure)
                 mapfile -t COMPREPLY < <(compgen -f -- "$current"; compgen -W "$(_lethectl_options)" -- "$current"); return ;;
             *) choices="--json --help $(_lethectl_options)" ;;
         esac ;;
