@@ -39,6 +39,11 @@ class Machine:
         if self.profile == "debug" and "--no-wait" not in options and not any("kernel-cmdline-extra" in option for option in map(str, options)):
             expect_predicted(self)
 
+    def next(self):
+        """Waits for the boot after a reboot that the machine itself has begun."""
+        self.vm("next")
+        expect_predicted(self)
+
     def down(self):
         self.vm("down")
 

@@ -3,6 +3,7 @@
 A machine is a folder, $LETHE_CACHE/vm/NAME:
   disk.raw OVMF_VARS.fd tpm/   what a real machine would keep
   network/lethe.efi            instead of a disk, what it boots over the network
+  offer.erofs                  a second disk, read-only, with files for the guest
   vm.json                      profile, Secure Boot, network
   run.json                     process ids with start times, of the last start
   console.log                  the serial console since the machine was made
@@ -22,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import tty
@@ -41,6 +43,7 @@ tools/vm up NAME [options]                    makes the machine if there is none
 tools/vm exec NAME [-i] -- COMMAND...         runs a command in it (debug profile); its output and exit status come back; -i: stdin too
 tools/vm console NAME                         its console: a root shell with the debug profile; leave with Ctrl-]
 tools/vm reboot NAME                          clean power-off, then a start
+tools/vm next NAME                            waits for the boot after a reset that the guest itself begins, one at a time
 tools/vm down NAME                            clean power-off (the ACPI power button)
 tools/vm cut NAME                             power cut: QEMU and swtpm die at once
 tools/vm memory NAME                          its physical memory as it is, into memory.raw in the machine's folder
@@ -190,6 +193,16 @@ class Machine:
         for credential in options.cred:
             name, _, file = credential.partition("=")
             self.esp_put(f"/loader/credentials/{name}.cred", Path(file).read_bytes())
+        if options.offer:
+            self.make_offer(dict(offered.split("=", 1) for offered in options.offer))
+
+    def make_offer(self, files):
+        """The disk with these files by name. What some have in common takes room once."""
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            for name, file in files.items():
+                shutil.copyfile(file, Path(folder, name))
+            Path("offer.erofs").unlink(missing_ok=True)
+            subprocess.run(["mkfs.erofs", "-d0", "--chunksize=65536", "offer.erofs", folder], check=True, stdout=subprocess.DEVNULL)
 
     def make_variables(self, secure_boot):
         """The firmware's variables; with Secure Boot on, our own keys are enrolled, so that no boot is needed for that."""
@@ -250,6 +263,8 @@ class Machine:
         disk, card = HARDWARE[self.settings["hardware"]]
         # cache=none: the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
         devices = ["-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", f"{disk},drive=disk,bootindex=0"]
+        if Path("offer.erofs").exists():
+            devices += ["-drive", "if=none,id=offer,format=raw,file=offer.erofs,readonly=on", "-device", "virtio-blk-pci,drive=offer,serial=offer"]
         if card is None:
             return ["-nic", "none", *devices]
         return [*devices, "-netdev", "user,id=net,restrict=on", "-device", f"{card},netdev=net,romfile=",
@@ -308,6 +323,17 @@ class Machine:
             file.seek(self.run().get("console", 0))
             text = file.read().decode(errors="replace")
         return re.sub(r"\x1b(\[[0-9;:?=!]*[A-Za-z]|\].*?(\x07|\x1b\\)|[()].|[=>78cM])", "", text).replace("\r", "")
+
+    def enter_next_boot(self):
+        """Whether the firmware has started a boot loader again; the console begins with that boot then."""
+        run = self.run()
+        with open("console.log", "rb") as file:
+            file.seek(run["console"])
+            starts = [found.start() for found in re.finditer(rb"BdsDxe: starting Boot", file.read())]
+        if len(starts) > 1:
+            run["console"] += starts[1]
+            Path("run.json").write_text(json.dumps(run))
+        return len(starts) > 1
 
     def last_line(self):
         lines = [line for line in self.console_text().splitlines() if line.strip()]
@@ -517,6 +543,13 @@ def reboot(options):
     machine.wait_until_up(options.limit)
 
 
+def next_boot(options):
+    machine = Machine(options.name)
+    machine.wait_running("the next boot", options.limit, machine.enter_next_boot)
+    if not options.no_wait:
+        machine.wait_until_up(options.limit)
+
+
 def down(options):
     Machine(options.name).power_button(options.limit)
 
@@ -627,6 +660,8 @@ def main():
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
+    sub.add_argument("--offer", action="append", default=[], metavar="NAME=FILE",
+                     help="FILE as NAME on a disk /dev/disk/by-id/virtio-offer, from now on in the place of what was offered before")
     sub.add_argument("--count-instructions", action="store_true", help="emulated, with a clock that counts instructions, for this start only")
     sub.add_argument("--date", metavar="YYYY-MM-DDTHH:MM:SS", help="what its clock says, in UTC, for this start only (default: the right time)")
     sub.add_argument("--new-tpm", action="store_true", help="replace the TPM by an empty one")
@@ -635,6 +670,8 @@ def main():
     sub.add_argument("-i", dest="stdin", action="store_true", help="send standard input, too")
     verb("console", console)
     verb("reboot", reboot, 300)
+    sub = verb("next", next_boot, 300)
+    sub.add_argument("--no-wait", action="store_true", help="do not wait until it is up")
     verb("down", down, 120)
     verb("cut", cut)
     verb("memory", memory)
@@ -659,7 +696,7 @@ def main():
         if "name" in options:
             (CACHE / "vm").mkdir(exist_ok=True)
             # One command at a time changes a machine; reading ones don't wait.
-            if options.action in (up, reboot, down, esp, remove):
+            if options.action in (up, reboot, next_boot, down, esp, remove):
                 lock = open(CACHE / "vm" / f".{options.name}.lock", "w")
                 fcntl.flock(lock, fcntl.LOCK_EX)
         return options.action(options)
