@@ -30,7 +30,7 @@ class CutMachine:
         thread.start()
         try:
             if after:
-                self.machine.vm("wait", "--limit", "120", after)
+                self.machine.vm("wait", "--limit", "240", after)
             time.sleep(moment)  # the moment is the point
         finally:
             self.machine.vm("cut")

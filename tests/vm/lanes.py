@@ -3,7 +3,6 @@
 import base64
 import json
 import mmap
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,15 @@ import contents
 import uki
 from cuts import cuts_lane
 from key_checks import audit, key_checks
-from machine import CACHE, TORRC, Machine, credentials
+from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
 from state_cuts import state_cuts_lane
+from update_cuts import update_cuts_lane
+from update_row import update_row_lane
+from updates import update_lane
 
 RELAYS = ("a", "b")
-# A boot takes a minute: what Secure Boot has no part in is tried with one of its settings, and by tools/soak with both.
-EVERYTHING = os.environ.get("LETHE_VM") == "everything"
 
 
 class Stop(Exception):
@@ -315,11 +315,14 @@ def state_lane(check, machines):
 
 # The longest first: two of them run at a time.
 LANES = {
+    "update, Secure Boot off": partial(update_lane, "off"),
     "Secure Boot on": partial(secure_boot_lane, "on"),
     "Secure Boot off": partial(secure_boot_lane, "off"),
+    "update, power cuts": partial(update_cuts_lane, 5),
     "power cuts": partial(cuts_lane, 5),
+    "update, Secure Boot on": partial(update_lane, "on"),
     "state": state_lane,
     "no disk": network_lane,
     "production": production_lane,
 }
-LONG_LANES = {"metal": metal_lane}
+LONG_LANES = {"metal": metal_lane, "ten updates": partial(update_row_lane, 10)}

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from prediction import expect_predicted
@@ -14,6 +15,8 @@ CACHE = Path(os.environ["LETHE_CACHE"])
 VM = [sys.executable, "-B", str(Path(__file__).parents[2] / "tools/lib/vm.py")]
 TORRC = Path(__file__).with_name("relay.torrc")
 CONFIGURATION = Path(__file__).with_name("lethe.conf")
+# A boot takes a minute: what tools/test tries in one way, tools/soak tries in each.
+EVERYTHING = os.environ.get("LETHE_VM") == "everything"
 
 
 def credentials(*relays):
@@ -33,8 +36,14 @@ class Machine:
             raise AssertionError(f"tools/vm {verb} {self.name}: exit {run.returncode}: {run.stderr.decode(errors='replace').strip()[-500:]}")
         return run
 
-    def up(self, *options):
-        self.vm("up", "--profile", self.profile, *options)
+    def up(self, *options, offer=None):
+        """offer: octets by the names of files that are offered to the guest from now on."""
+        with tempfile.TemporaryDirectory(dir=CACHE / "vm") as folder:
+            for name, octets in (offer or {}).items():
+                file = Path(folder, name)
+                file.write_bytes(octets)
+                options += ("--offer", f"{name}={file}")
+            self.vm("up", "--profile", self.profile, *options)
         # A command line from SMBIOS is what no release is predicted with.
         if self.profile == "debug" and "--no-wait" not in options and not any("kernel-cmdline-extra" in option for option in map(str, options)):
             expect_predicted(self)

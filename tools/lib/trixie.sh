@@ -84,6 +84,11 @@ trixie_run() {
     ' trixie_run "$trixie_root" "$lethe_top" "$LETHE_CACHE" "$PWD" "$@"
 }
 
+lethe_version() { sed -n "s/^  version: '\(.*\)',/\1/p" "$lethe_top/meson.build"; }
+
+# A later release for tests and demonstrations: the same system with a newer version, in $LETHE_CACHE/image/update.
+lethe_build_update() { "$lethe_top/tools/vm" build --profile debug --version "$(lethe_version).1" --out "$LETHE_CACHE/image/update"; }
+
 # Configures and compiles the program, with or without its tests; what is compiled already stays.
 lethe_compile() {
     local tests=$1 lock
