@@ -8,7 +8,7 @@
 #include "base/json.hpp"
 #include "base/octets.hpp"
 #include "bus/daemon.hpp"
-#include "update_double_adaptor.hpp"
+#include "update_manager_adaptor.hpp"
 
 using namespace lethe;
 using nlohmann::json;
