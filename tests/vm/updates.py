@@ -12,7 +12,7 @@ from update_steps import (LATER, PRESENT, expect_kept, expect_staged, offer, reb
 
 SHUT = r"PCRs? .*\b(4|11)\b"
 # It waits for a tor that has circuits, and these machines have no network.
-SICK = CONFIGURATION.read_bytes() + b"HealthNeeds=bootstrap\nHealthDeadline=20s\n"
+SICK = CONFIGURATION.read_bytes().replace(b"=identity", b"=bootstrap") + b"HealthDeadline=20s\n"
 OTHER_TORRC = TORRC.read_bytes().replace(b"lethetest", b"letheother")
 POLICY_SLOTS = ("policy.a", "policy.b")
 
