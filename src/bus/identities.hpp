@@ -12,9 +12,9 @@ namespace lethe {
 /// What org.lethe.Identity1 says of a relay. Its properties say what each of these is.
 struct RelayIdentity {
     std::string name, state, reason, fingerprint;
-    std::vector<std::string> family_ids;
+    std::vector<std::string> family_ids = {};
     /// Of a relay without its master key, which nobody but the operator can renew.
-    std::optional<std::chrono::sys_seconds> signing_key_ends;
+    std::optional<std::chrono::sys_seconds> signing_key_ends = {};
 };
 
 struct IdentityStatus {
