@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <map>
+#include <span>
 #include <sstream>
 
 static const std::string root = "/org/freedesktop/systemd1", name = "org.freedesktop.systemd1";
@@ -30,15 +32,20 @@ static std::unique_ptr<sdbus::IObject> publish_unit(sdbus::IConnection& connecti
 
 int main(int count, char** values) {
     const auto connection = sdbus::createSystemBusConnection();
+    std::map<std::string, std::unique_ptr<sdbus::IObject>> units;
     const auto manager = sdbus::createObject(*connection, sdbus::ObjectPath{root});
     manager
         ->addVTable(sdbus::registerMethod("StartUnit").implementedAs([](const std::string& unit, const std::string& mode) {
             std::cout << unit << " " << mode << std::endl;
             return sdbus::ObjectPath{root + "/job/1"};
-        }))
+        }),
+                    sdbus::registerMethod("GetUnit").implementedAs([&units](const std::string& unit) {
+                        if (const auto found = units.find(unit); found != units.end()) return path_of(unit);
+                        throw sdbus::Error{sdbus::Error::Name{name + ".NoSuchUnit"}, "no such unit"};
+                    }))
         .forInterface(sdbus::InterfaceName{name + ".Manager"});
-    std::vector<std::unique_ptr<sdbus::IObject>> units;
-    for (int i = 1; i < count; ++i) units.push_back(publish_unit(*connection, values[i]));
+    for (const std::string told : std::span(values, static_cast<std::size_t>(count)).subspan(1))
+        units[told.substr(0, told.find('='))] = publish_unit(*connection, told);
     connection->requestName(sdbus::ServiceName{name});
     std::cout << "ready" << std::endl;
     connection->enterEventLoop();
