@@ -53,10 +53,14 @@ Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std
 
 Result<Octets> read_file(int directory, const std::filesystem::path& path, std::size_t limit_octets) {
     const Fd fd = TRY(open_regular(directory, path));
+    struct stat status{};
+    if (fstat(fd.get(), &status) != 0) return fail_errno(errno, path.native());
+    // A hint: procfs and securityfs say 0. One more octet finds the end without another round.
+    const auto expected = static_cast<std::size_t>(status.st_size) + 1;
     Octets octets;
     for (;;) {
         const std::size_t before = octets.size();
-        octets.resize(std::min(limit_octets + 1, std::max<std::size_t>(4096, 2 * before)));
+        octets.resize(std::min(limit_octets + 1, std::max({std::size_t{4096}, expected, 2 * before})));
         const std::size_t count = TRY(read_up_to(fd.get(), std::span(octets).subspan(before), path));
         const bool at_end = before + count < octets.size();
         octets.resize(before + count);
