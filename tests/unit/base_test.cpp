@@ -9,7 +9,6 @@
 #include <set>
 
 #include "base/file.hpp"
-#include "base/large_file.hpp"
 #include "base/process.hpp"
 #include "temporary_folder.hpp"
 
@@ -174,28 +173,6 @@ TEST(File, SymlinksFifosAndFoldersAreRefusedWithoutWaiting) {
     EXPECT_EQ(read_file(folder / "fifo", 100).error().kind, ErrorKind::corrupt);
     EXPECT_EQ(read_file(folder.path(), 100).error().kind, ErrorKind::corrupt);
     EXPECT_EQ(read_file(folder / "absent", 100).error().kind, ErrorKind::not_found);
-}
-
-TEST(LargeFile, IsReadAsItIs) {
-    const TemporaryFolder folder;
-    for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{2} << 20, (std::size_t{2} << 20) + 1}) {
-        write_text(folder / "file", std::string(size, 'x'));
-        const auto read = LargeFile::read(folder / "file", std::size_t{4} << 20);
-        ASSERT_TRUE(read) << read.error().message;
-        EXPECT_EQ(as_text(read->octets()), std::string(size, 'x'));
-    }
-}
-
-TEST(LargeFile, WhatIsNoFileOrTooLargeIsRefused) {
-    const TemporaryFolder folder;
-    write_text(folder / "file", "12345");
-    EXPECT_EQ(LargeFile::read(folder / "file", 4).error().kind, ErrorKind::corrupt);
-    EXPECT_EQ(LargeFile::read(folder / "none", 4).error().kind, ErrorKind::not_found);
-    EXPECT_EQ(LargeFile::read(folder.path(), 4).error().kind, ErrorKind::corrupt);
-    ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
-    EXPECT_EQ(LargeFile::read(folder / "fifo", 4).error().kind, ErrorKind::corrupt);
-    // Its size says 0, and there is more.
-    EXPECT_EQ(LargeFile::read("/proc/self/status", 4).error().kind, ErrorKind::io);
 }
 
 TEST(File, ANewFileNeverReplacesOneThatIsThere) {
