@@ -36,6 +36,7 @@ BUS_CONFIG = """<busconfig>
   </policy>
   <include>{source}/src/identityd/org.lethe.Identity1.conf</include>
   <include>{source}/src/stated/org.lethe.State1.conf</include>
+  <include>{source}/src/updated/org.lethe.Update1.conf</include>
 </busconfig>
 """
 
