@@ -15,7 +15,7 @@ from pathlib import Path
 SOURCE = Path(sys.argv[1])
 UNITS = Path("usr/lib/systemd/system")
 THRESHOLD = 15  # tenths
-EXPOSED = {"lethe-health.service": 20}  # as root it reaches sockets of other users and ports of this machine
+EXPOSED = {"lethe-health.service": 20, "lethe-updated.service": 20}  # as root they reach sockets of other users and ports of this machine
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 
 
