@@ -20,13 +20,15 @@ std::string one_line(std::string_view text) {
 
 }  // namespace
 
-std::optional<LastUpdate::Note> LastUpdate::read() const {
-    const auto octets = read_file(file_, limit_octets);
-    if (!octets) return std::nullopt;
-    const std::string_view text = as_text(*octets);
+std::optional<LastUpdate::Note> LastUpdate::parse(std::string_view text) {
     const auto end = text.find('\n'), last = text.find('\n', end == text.npos ? end : end + 1);
     if (end == text.npos || last == text.npos) return std::nullopt;
     return Note{one_line(text.substr(0, end)), one_line(text.substr(end + 1, last - end - 1))};
+}
+
+std::optional<LastUpdate::Note> LastUpdate::read() const {
+    const auto octets = read_file(file_, limit_octets);
+    return octets ? parse(as_text(*octets)) : std::nullopt;
 }
 
 // The store may lie on FAT, where no rename is atomic: what a cut leaves of it is none.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 
@@ -18,6 +19,8 @@ public:
         std::string version;
         std::string reason;  ///< one line
     };
+    /// What is written down. Nothing when it is not whole: two lines, each with its end. Control characters become spaces.
+    static std::optional<Note> parse(std::string_view text);
     /// Nothing where there is none, or none that is whole.
     std::optional<Note> read() const;
     /// In the place of the one before; 1 KiB at most, what is longer is cut. @error io

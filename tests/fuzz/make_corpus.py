@@ -142,6 +142,9 @@ def vault():
     seed("recovery_key", "setting", u16(1), bytes([9]), bytes(31))
     seed("sealed_export", "payload", u16(100), bytes([1]), b"some payload " * 20)
     seed("compact_ring", "empty", b"\1\0\0\0")
+    seed("last_update", "whole", "1.2\nrelay a: no circuit\n")
+    seed("last_update", "torn", "1.2\nrelay a")
+    seed("last_update", "longer", "1\x1b\n\x7f\t\nmore\n")
     seed("configuration", "health", "HealthNeeds=consensus\nHealthDeadline=20min\n")
     seed("configuration", "automatic", "# where\nStore=automatic\nStore = tpm # x\n")
     seed("compression", "frame", u16(300), zstd)
@@ -276,6 +279,21 @@ def images():
     seed("uki", "profile", bytes([1, 1]), pe(uki + profiles))
     seed("uki", "no_profile", bytes([9, 0]), pe(uki + profiles))
     seed("uki", "zeros", bytes(2), pe([(".linux", b"kernel", 2**32 - 4096)]))
+    release = {".osrel": b"IMAGE_ID=lethe\nIMAGE_VERSION=1.2~rc1\n", ".sdmagic": b"#### LoaderInfo: systemd-stub 257.13-1~deb13u1 ####",
+               ".cmdline": b"quiet lethe.profile=production", ".linux": b"kernel"}
+
+    def release_image(name, **changes):
+        sections = {**release, **{f".{section}": contents for section, contents in changes.items()}}
+        seed("release_image", name, pe([(section, contents, len(contents)) for section, contents in sections.items() if contents]))
+    release_image("production")
+    release_image("debug", cmdline=b"lethe.profile=production lethe.profile=debug", osrel=b'IMAGE_VERSION="3"\nIMAGE_ID="lethe"\n')
+    release_image("other_systemd", sdmagic=b"#### LoaderInfo: systemd-stub 258 ####", cmdline=b"")
+    release_image("longer_number", sdmagic=b"#### LoaderInfo: systemd-stub 2570 ####")
+    release_image("bare_number", sdmagic=b"#### LoaderInfo: systemd-stub 257 ####")
+    release_image("no_stub", sdmagic=b"")
+    release_image("other_image", osrel=b"IMAGE_ID=other\nIMAGE_VERSION=1\n")
+    release_image("upwards", osrel=b"IMAGE_ID=lethe\nIMAGE_VERSION=../1\n")
+    release_image("no_kernel", linux=b"")
     addon = pe([(".cmdline", b"debug \xf0\x9f\x98\x80", 10), (".uname", b"6.12", 4)])
     seed("uki", "addon", bytes(2), addon)
     kernel = pe([(".text", b"kernel", 6)])
