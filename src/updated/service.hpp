@@ -71,7 +71,7 @@ private:
     Result<void> note_failure(const std::string& version);
     Result<UpdateMachine> open_for_staging();
     Result<void> stage(UpdateMachine& machine, const Candidate& candidate);
-    Result<void> remove_others(UpdateMachine& machine, bool failed_only);
+    Result<void> shut_others_out(UpdateMachine& machine);
     Result<void> narrow(UpdateMachine& machine);
 
     UpdatePorts ports_;

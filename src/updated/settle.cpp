@@ -96,6 +96,16 @@ Result<void> UpdateService::note_failure(const std::string& version) {
     return ports_.last_update.write(version, "no boot of it came to boot-complete.target");
 }
 
+// An older one leaves the policy before it leaves the ESP, so that at no instant it is only hidden. One that the boot loader may start
+// before the running one goes first: shut out and still there, it would be what each boot takes.
+Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
+    const ReleaseName& running = machine.running.name;
+    for (const StoredRelease& release : TRY(machine.releases.list()))
+        if (release.name.version != running.version && !release.name.tries && !goes_first(running, release.name))
+            TRY(machine.releases.remove(release.name.version));
+    return narrow(machine);
+}
+
 void UpdateService::settle() {
     const auto settled = [&] -> Result<void> {
         TRY(look_around());
@@ -104,8 +114,7 @@ void UpdateService::settle() {
         if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(status_.staged->name.version));
         if (!nothing_staged || (!status_.staged && status_.policy == PolicyState::running)) return {};
         auto machine = TRY(UpdateMachine::open(ports_));
-        // The policy first: what is still on the ESP then does not open the vault.
-        TRY(narrow(machine));
+        TRY(shut_others_out(machine));
         if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
         return look_around();
     }();
@@ -122,10 +131,9 @@ Result<void> UpdateService::commit() {
     if (status_.staged && status_.staged->state == StagedState::staged) return {};
     auto machine = TRY(UpdateMachine::open(ports_));
     if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());  // a later boot was healthy
-    // Old ones leave the policy before they leave the ESP, so that at no instant one is only hidden.
     if (!admits_one_release(machine.in_force.policy)) {
         ports_.progress("keeping the running release", 10);
-        TRY(narrow(machine));
+        TRY(shut_others_out(machine));
     }
     for (const StoredRelease& release : TRY(machine.releases.list()))
         if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
