@@ -1,6 +1,3 @@
-#include <cstdlib>
-
-#include "base/secret.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "updated/bus_objects.hpp"
 #include "updated/reboot_system.hpp"
@@ -9,7 +6,6 @@
 using namespace lethe;
 
 static Result<void> run() {
-    TRY(lock_down_process());
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
     SystemdPcrlock pcrlock(pcrlock_paths());
