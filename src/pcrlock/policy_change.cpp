@@ -40,7 +40,11 @@ Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const
 
     PolicyFile candidate = TRY(with_policy(in_force, wanted));
     candidate.generation = TRY(store.write_framed_beside(policy_id, as_octets(candidate.json), in_force.generation));
-    const PolicyFile made = TRY(make_checked_policy(tpm, pcrlock, change.pcrs, log));
+    const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, log);
+    // What the index holds has to be in the store, whatever is wrong with it: without its file no boot opens the vault.
+    if (const auto written = pcrlock.policy_file(); written && written->policy != wanted && written->policy != in_force.policy)
+        TRY(store.write_framed_beside(policy_id, as_octets(written->json), in_force.generation));
+    const PolicyFile made = TRY(checked);
     if (made.policy != wanted)
         return fail(ErrorKind::policy_mismatch, "systemd-pcrlock has made another policy than it predicted; it was written");
     TRY(check_policy(tpm, change, made.policy, log, TRY(tpm.nv_read(policy_index_handle))));
