@@ -76,7 +76,11 @@ Result<void> check_version(const ReleaseImage& offered, const ReleaseImage& runn
 // PCR 7 holds the certificate that the running image was checked with, and what another one would make of it is not predicted.
 Result<void> check_signer(const ReleaseImage& offered, const ReleaseImage& running, const ReleaseTrust& trust, bool secure_boot) {
     const auto signer = verify_signature(offered.pe, trust.certificates, trust.revoked);
-    if (!signer) return in_context(signer.error(), std::format("release {}", offered.version));
+    if (!signer) {
+        const bool unsigned_image = signer.error().kind == ErrorKind::not_found;
+        return in_context({unsigned_image ? ErrorKind::policy_mismatch : signer.error().kind, signer.error().message},
+                          std::format("release {}", offered.version));
+    }
     if (secure_boot && *signer != TRY(verify_signature(running.pe, trust.certificates, trust.revoked)))
         return fail(ErrorKind::policy_mismatch,
                     "release {} is signed with another key of db than the running one, so that PCR 7 would change in a way that is not "

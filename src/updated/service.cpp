@@ -105,7 +105,9 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
         return undone(done.error(), removed ? narrowed : removed);
     }
     ports_.progress("staged", 100);
-    return look_around();
+    // It is staged, whether or not that can be looked at now.
+    if (const auto looked = look_around(); !looked) status_.reason = looked.error().message;
+    return {};
 }
 
 Result<void> UpdateService::narrow(UpdateMachine& machine) { return admit(ports_, machine, nullptr); }
