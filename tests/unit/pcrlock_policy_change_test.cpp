@@ -1,0 +1,202 @@
+// How the policy in the NV index is changed, and how the store is ahead of it.
+#include "pcrlock/policy_change.hpp"
+
+#include <gmock/gmock.h>
+
+#include "fake_pcrlock.hpp"
+#include "recorded_disk.hpp"
+
+namespace lethe {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const ObjectId policy_id{ObjectKind::policy, ""};
+
+/// It rewrites the index that there is, and predicts what a test says.
+class RewritingPcrlock final : public FakePcrlock {
+public:
+    RewritingPcrlock(FakeTpm& tpm, std::vector<std::string>& steps) : FakePcrlock(tpm), tpm_(tpm), steps_(steps) {}
+
+    PcrPolicy wanted;
+    std::optional<PcrPolicy> makes_instead;
+
+    Result<PcrPolicy> predict(std::span<const unsigned>) override { return wanted; }
+    Result<void> make_policy(std::span<const unsigned>) override {
+        TRY(refuse("make-policy"));
+        const PcrPolicy made = makes_instead.value_or(wanted);
+        steps_.emplace_back("index");
+        tpm_.authorize(policy_index_handle, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : made);
+        file_ = policy_json(made);
+        return {};
+    }
+
+private:
+    FakeTpm& tpm_;
+    std::vector<std::string>& steps_;
+};
+
+class PolicyChanges : public testing::Test {
+protected:
+    PolicyChanges() {
+        tpm.set_pcr(4, digest_of(4));
+        tpm.set_pcr(11, digest_of(11));
+        store = std::make_unique<Store>(std::make_unique<RecordedDisk>(medium, [this](const std::string& what) {
+            if (what.starts_with("write ")) steps.push_back(what);
+        }));
+        tpm.authorize(policy_index_handle, present);
+        EXPECT_TRUE(store->write_framed(policy_id, as_octets(policy_json(present))));
+        steps.clear();
+        pcrlock.wanted = both;
+    }
+
+    Result<PolicyFile> change() { return change_policy(tpm, *store, pcrlock, {{4, 11}, boots}); }
+    std::vector<std::uint64_t> generations() {
+        std::vector<std::uint64_t> found;
+        const auto versions = store->read_framed(policy_id).value();
+        for (const auto& version : versions) found.push_back(version.generation);
+        return found;
+    }
+    PcrPolicy in_force() { return confirmed_policy_file(tpm, read_policy_files(*store).value()).value().policy; }
+    void expect_refused(ErrorKind kind, const std::string& words) {
+        const auto refused = change();
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().kind, kind) << refused.error().message;
+        EXPECT_THAT(refused.error().message, HasSubstr(words));
+    }
+
+    PcrPolicy present{{4, {digest_of(4)}}, {11, {digest_of(11)}}};
+    PcrPolicy both{{4, {digest_of(4), digest_of(0x14)}}, {11, {digest_of(11), digest_of(0x21)}}};
+    std::vector<PcrValues> boots{{{4, digest_of(0x14)}, {11, digest_of(0x21)}}};
+    std::vector<std::string> steps;
+    Medium medium;
+    FakeTpm tpm;
+    std::unique_ptr<Store> store;
+    RewritingPcrlock pcrlock{tpm, steps};
+};
+
+TEST_F(PolicyChanges, AreInTheStoreBeforeTheyAreInTheIndex) {
+    const auto changed = change();
+    ASSERT_TRUE(changed) << changed.error().message;
+    EXPECT_EQ(changed->policy, both);
+    EXPECT_EQ(changed->generation, 2U);
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "index"));
+    EXPECT_EQ(in_force(), both);
+}
+
+TEST_F(PolicyChanges, LeaveTheSlotInForceAlone) {
+    // Cut before the index was written: the newer slot is not the one in force.
+    ASSERT_TRUE(store->write_framed(policy_id, as_octets(policy_json(both))));
+    steps.clear();
+    EXPECT_EQ(in_force(), present);
+    ASSERT_TRUE(change());
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "index"));
+    EXPECT_THAT(generations(), ElementsAre(3, 1));
+
+    steps.clear();
+    pcrlock.wanted = present;
+    boots = {{{4, digest_of(4)}, {11, digest_of(11)}}};
+    ASSERT_TRUE(change());
+    EXPECT_THAT(steps, ElementsAre("write policy.a", "index"));
+    EXPECT_THAT(generations(), ElementsAre(4, 3));
+    EXPECT_EQ(in_force(), present);
+}
+
+TEST_F(PolicyChanges, AreNoneWhenThePolicyIsInForce) {
+    pcrlock.wanted = present;
+    boots = {{{4, digest_of(4)}, {11, digest_of(11)}}};
+    const auto changed = change();
+    ASSERT_TRUE(changed) << changed.error().message;
+    EXPECT_EQ(changed->generation, 1U);
+    EXPECT_THAT(steps, IsEmpty());
+    EXPECT_EQ(pcrlock.file_, changed->json) << "the next make-policy has nothing to build on";
+}
+
+TEST_F(PolicyChanges, ThatLoseAPcrAreRefusedBeforeAnythingIsWritten) {
+    pcrlock.wanted.pop_back();
+    expect_refused(ErrorKind::policy_mismatch, "PCR 11 cannot be locked");
+    EXPECT_THAT(steps, IsEmpty());
+}
+
+TEST_F(PolicyChanges, ThatAreNotProvedAreRefusedBeforeAnythingIsWritten) {
+    boots[0][11] = digest_of(0x99);
+    expect_refused(ErrorKind::policy_mismatch, "would not open the vault");
+    EXPECT_THAT(steps, IsEmpty());
+}
+
+TEST_F(PolicyChanges, OnAStoreWithoutThePolicyInForceAreRefused) {
+    tpm.authorize(policy_index_handle, {{4, {digest_of(0x44)}}});
+    expect_refused(ErrorKind::rollback, "no policy file in the store");
+    EXPECT_THAT(steps, IsEmpty());
+}
+
+TEST_F(PolicyChanges, ThatAreNotMadeLeaveTheOneInForce) {
+    pcrlock.refuse = [](std::string_view verb) -> Result<void> {
+        if (verb == "make-policy") return fail(ErrorKind::io, "systemd-pcrlock make-policy failed");
+        return {};
+    };
+    expect_refused(ErrorKind::io, "make-policy failed");
+    EXPECT_THAT(steps, ElementsAre("write policy.b"));
+    EXPECT_EQ(in_force(), present);
+}
+
+TEST_F(PolicyChanges, ThatAreMadeOtherwiseAreSaidAndKept) {
+    PcrPolicy other = both;
+    other[1].values[1] = digest_of(0x77);
+    pcrlock.makes_instead = other;
+    expect_refused(ErrorKind::policy_mismatch, "another policy than it predicted");
+    EXPECT_EQ(in_force(), other) << "no boot would open the vault";
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "index", "write policy.b"));
+}
+
+TEST_F(PolicyChanges, OfWhichTheIndexHoldsAnotherDigestAreRefused) {
+    pcrlock.lies_about_nv = true;
+    expect_refused(ErrorKind::policy_mismatch, "does not hold the digest");
+}
+
+class WritesBeside : public testing::Test {
+protected:
+    std::uint64_t write(std::string_view text) { return store.write_framed(policy_id, as_octets(text)).value(); }
+    Result<std::uint64_t> write_beside(std::string_view text, std::uint64_t kept) {
+        return store.write_framed_beside(policy_id, as_octets(text), kept);
+    }
+    std::vector<std::string> texts() {
+        std::vector<std::string> found;
+        const auto versions = store.read_framed(policy_id).value();
+        for (const auto& version : versions) found.emplace_back(as_text(version.payload.expose()));
+        return found;
+    }
+
+    Medium medium;
+    Store store{std::make_unique<RecordedDisk>(medium, [](const std::string&) {})};
+};
+
+TEST_F(WritesBeside, ReplaceTheOtherSlotWhicheverIsNewer) {
+    write("one");
+    EXPECT_EQ(write_beside("two", 1), 2U);
+    EXPECT_THAT(texts(), ElementsAre("two", "one"));
+    EXPECT_EQ(write_beside("three", 1), 3U);
+    EXPECT_THAT(texts(), ElementsAre("three", "one"));
+    EXPECT_EQ(write_beside("four", 3), 4U);
+    EXPECT_THAT(texts(), ElementsAre("four", "three"));
+}
+
+TEST_F(WritesBeside, ReplaceADamagedSlot) {
+    write("one");
+    write("two");
+    medium.write("policy.a", as_octets("damaged"));
+    EXPECT_EQ(write_beside("three", 2), 3U);
+    EXPECT_THAT(texts(), ElementsAre("three", "two"));
+}
+
+TEST_F(WritesBeside, ANumberThatNoSlotHasAreRefused) {
+    EXPECT_EQ(write_beside("none", 1).error().kind, ErrorKind::not_found);
+    write("one");
+    for (const std::uint64_t kept : {0, 2}) EXPECT_EQ(write_beside("two", kept).error().kind, ErrorKind::not_found) << kept;
+    EXPECT_THAT(texts(), ElementsAre("one"));
+}
+
+}  // namespace
+}  // namespace lethe
