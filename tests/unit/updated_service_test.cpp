@@ -164,6 +164,40 @@ TEST_P(Updates, AnOldReleaseThatIsPutBackOpensNothing) {
     expect_runs_alone("2");
 }
 
+TEST_P(Updates, AnOldPolicyFileThatIsPutBackIsNoticed) {
+    std::map<std::string, Octets> old, newest;
+    const auto put = [&](const std::map<std::string, Octets>& slots) {
+        for (const auto& [slot, octets] : slots) machine.state.medium.write(slot, octets);
+    };
+    for (const char* slot : {"policy.a", "policy.b"}) old[slot] = machine.state.medium.read("policy.a").value();
+    stage({.version = "2"});
+    boot();
+    for (const char* slot : {"policy.a", "policy.b"}) newest[slot] = machine.state.medium.read(slot).value();
+    put(old);
+    EXPECT_TRUE(machine.boot());
+    EXPECT_FALSE(machine.opened);
+    EXPECT_EQ(status().policy, PolicyState::mismatch);
+    EXPECT_THAT(status().reason, HasSubstr("an older one was put back"));
+    EXPECT_EQ(machine.service().stage(built_release({.version = "3"}), {}).error().kind, ErrorKind::rollback);
+    put(newest);
+    boot();
+    expect_runs_alone("2");
+}
+
+TEST_P(Updates, ACommitLeavesWhatIsStaged) {
+    stage({.version = "2"});
+    EXPECT_TRUE(machine.service().commit());
+    ASSERT_TRUE(status().staged);
+    EXPECT_THAT(status().admitted, ElementsAre("1", "2"));
+    EXPECT_EQ(machine.images().size(), 4U);
+}
+
+TEST_P(Updates, ACommitTakesOffWhatSomebodyPutThere) {
+    machine.put({.version = "0.1"}, {});
+    boot();
+    expect_runs_alone("1");
+}
+
 TEST_P(Updates, AnOlderReleaseIsTakenWhenTheOperatorSaysSo) {
     stage({.version = "2"});
     boot();
