@@ -32,6 +32,10 @@ std::string stub_version(const PeImage& image) {
     return std::string(text.substr(from + start.size(), to - from - start.size()));
 }
 
+bool is_printable(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 Result<ReleaseImage> read(OctetView file) {
     ReleaseImage image{.pe = TRY(parse_pe(file)), .version = {}, .profile = {}, .stub = {}};
     image.stub = stub_version(image.pe);
@@ -44,6 +48,8 @@ Result<ReleaseImage> read(OctetView file) {
     if (parse_release_name(ReleaseName{image.version}.file()) != ReleaseName{image.version})
         return fail(ErrorKind::corrupt, "its os-release has no IMAGE_VERSION that a release can have");
     if (command_line) image.profile = value_of(text_of(*command_line), ' ', "lethe.profile");
+    if (!is_printable(image.stub) || !is_printable(image.profile))
+        return fail(ErrorKind::corrupt, "its systemd-stub or its profile has a name that cannot be shown");
     return image;
 }
 

@@ -11,8 +11,6 @@
 namespace lethe {
 namespace {
 
-constexpr std::size_t image_limit_octets = std::size_t{256}
-                                           << 20;  // a release may have less; this keeps a machine from running out of memory
 constexpr std::size_t beside_limit_octets = std::size_t{128} << 20;
 
 using Files = std::map<std::string, sdbus::UnixFd>;
@@ -91,7 +89,7 @@ private:
     std::string Stage(const sdbus::UnixFd& image, const VariantMap& options) override {
         return change([&] -> Result<std::string> {
             const StageOptions read = TRY(read_options(options));
-            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", image_limit_octets));
+            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", release_limit_octets));
             return service_.stage(file.octets(), read);
         });
     }
@@ -101,8 +99,9 @@ private:
     VariantMap Preview(const sdbus::UnixFd& image, const VariantMap& options) override {
         return answer([&] -> Result<VariantMap> {
             const StageOptions read = TRY(read_options(options));
-            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", image_limit_octets));
-            return to_variants(TRY(service_.preview(file.octets(), read)), TRY(reboots_.cost()));
+            const auto file = TRY(LargeFile::read_descriptor(image.get(), "the image", release_limit_octets));
+            const PlannedUpdate update = TRY(service_.preview(file.octets(), read));
+            return to_variants(update, TRY(reboots_.cost()));
         });
     }
     void Abort() override {
@@ -130,7 +129,11 @@ private:
     VariantMap Plan() override {
         const auto& staged = service_.status().staged;
         if (!staged || staged->state != StagedState::staged) return {};
-        if (!plan_) plan_ = answer([&] -> Result<VariantMap> { return to_variants(TRY(service_.plan()), TRY(reboots_.cost())); });
+        if (!plan_)
+            plan_ = answer([&] -> Result<VariantMap> {
+                const PlannedUpdate update = TRY(service_.plan());
+                return to_variants(update, TRY(reboots_.cost()));
+            });
         return *plan_;
     }
     uint64_t RebootAt() override {

@@ -22,6 +22,13 @@ Result<RunningRelease> running_release(const BootedImage& booted) {
     return RunningRelease{*name, booted.secure_boot};
 }
 
+// A policy that is lost is no sign of a machine without releases.
+Result<PolicyFile> policy_in_force(Tpm& tpm, const Store& store) {
+    auto file = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(tpm, files); });
+    if (!file && file.error().kind == ErrorKind::not_found) return fail(ErrorKind::policy_mismatch, "{}", file.error().message);
+    return file;
+}
+
 std::vector<unsigned> pcrs_of(const PcrPolicy& policy) {
     return policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
 }
@@ -37,7 +44,7 @@ Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
     auto tpm = TRY(ports.open_tpm());
     BootedImage booted = TRY(ports.booted_image());
     RunningRelease running = TRY(running_release(booted));
-    PolicyFile in_force = TRY(confirmed_policy_file(*tpm, TRY(read_policy_files(store))));
+    PolicyFile in_force = TRY(policy_in_force(*tpm, store));
     const auto admitted = pcrs_of(in_force.policy);
     if (const auto refused = refused_pcrs(in_force.policy, TRY(tpm->read_pcrs(admitted))); !refused.empty())
         return fail(ErrorKind::policy_mismatch, "the policy does not admit this boot: {}; boot the release that it admits",

@@ -50,7 +50,7 @@ Result<PlannedUpdate> UpdateService::preview(OctetView file, const StageOptions&
 
 Result<PlannedUpdate> UpdateService::plan() {
     auto machine = TRY(UpdateMachine::open(ports_));
-    TRY(look_around());
+    TRY(look_around(machine));
     if (!status_.staged || status_.staged->state != StagedState::staged) return fail(ErrorKind::not_found, "no release is staged");
     const BootReading reading = TRY(ports_.read_boot(machine.booted));
     BootedImage image = machine.booted;

@@ -101,12 +101,12 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
         ports_.progress("undoing it", 95);
         const auto removed = machine.releases.remove(candidate.name.version);
         const auto narrowed = narrow(machine);
-        settle();
+        if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
         return undone(done.error(), removed ? narrowed : removed);
     }
     ports_.progress("staged", 100);
     // It is staged, whether or not that can be looked at now.
-    if (const auto looked = look_around(); !looked) status_.reason = looked.error().message;
+    if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
     return {};
 }
 
@@ -114,22 +114,22 @@ Result<void> UpdateService::narrow(UpdateMachine& machine) { return admit(ports_
 
 Result<void> UpdateService::abort() {
     auto machine = TRY(UpdateMachine::open(ports_));
-    TRY(look_around());
+    TRY(look_around(machine));
     const bool noted = ports_.last_update.read().has_value();
     TRY(ports_.last_update.remove());
-    if (!status_.staged && noted) return look_around();
+    if (!status_.staged && noted) return look_around(machine);
     if (!status_.staged) return fail(ErrorKind::not_found, "no release is staged");
     ports_.progress("taking the staged release off the ESP", 10);
     TRY(machine.releases.remove(status_.staged->name.version));
     TRY(machine.esp->set_one_shot(""));
     TRY(narrow(machine));
     ports_.progress("only the running release is admitted", 100);
-    return look_around();
+    return look_around(machine);
 }
 
 Result<void> UpdateService::choose_staged() {
     auto machine = TRY(UpdateMachine::open(ports_));
-    TRY(look_around());
+    TRY(look_around(machine));
     if (!status_.staged || status_.staged->state != StagedState::staged) return {};
     return machine.esp->set_one_shot(ReleaseName{status_.staged->name.version}.file());
 }

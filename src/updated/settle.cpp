@@ -77,7 +77,11 @@ Result<void> UpdateService::look_around() {
         status_.reason = opened.error().message;
         return std::unexpected(opened.error());
     }
-    UpdateMachine& machine = *opened;
+    return look_around(*opened);
+}
+
+Result<void> UpdateService::look_around(UpdateMachine& machine) {
+    status_ = {};
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
     if (const auto note = ports_.last_update.read(); note && note->version != machine.running.name.version)
@@ -116,7 +120,7 @@ void UpdateService::settle() {
         auto machine = TRY(UpdateMachine::open(ports_));
         TRY(shut_others_out(machine));
         if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
-        return look_around();
+        return look_around(machine);
     }();
     if (!settled) status_.reason = settled.error().message;
 }
@@ -138,7 +142,7 @@ Result<void> UpdateService::commit() {
     for (const StoredRelease& release : TRY(machine.releases.list()))
         if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
     ports_.progress("only the running release is admitted", 100);
-    return look_around();
+    return look_around(machine);
 }
 
 }  // namespace lethe

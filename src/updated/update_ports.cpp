@@ -24,9 +24,12 @@ Result<BootedImage> booted_image() {
 std::filesystem::path esp_of(const std::filesystem::path& uki) { return uki.parent_path().parent_path().parent_path(); }
 
 Result<std::unique_ptr<Esp>> open_esp() {
-    const BootedImage image = TRY(booted_image());
-    if (!image.uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
-    return open_folder_esp(esp_of(*image.uki), efivars());
+    const auto image = booted_image();
+    // Not booted from a UKI, or from none on a mounted ESP: there are no releases, whatever is enrolled.
+    if (!image && image.error().kind == ErrorKind::wrong_state) return fail(ErrorKind::not_found, "{}", image.error().message);
+    if (!image) return std::unexpected(image.error());
+    if (!image->uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
+    return open_folder_esp(esp_of(*image->uki), efivars());
 }
 
 Result<BootReading> read_boot(const BootedImage& image) {

@@ -66,6 +66,50 @@ def _(bench):
             assert status == 4 and "on trial" in err, (arguments, status, err)
 
 
+@check("a machine that was not booted from a UKI on an ESP has no releases, though it is enrolled")
+def _(bench):
+    with updates(bench, esp=False) as machine, unchanged(machine):
+        status, shown = machine.shown()
+        assert status == 0 and shown["policy_state"] == "none" and shown["reason"], shown
+        assert bench.lethectl("update", "commit")[0] == 0
+
+
+@check("a policy that is lost is a mismatch, and no sign of a machine without releases")
+def _(bench):
+    bench.machine("enroll")
+    for path in bench.store.glob("policy.*"):
+        path.unlink()
+    with updates(bench, enrolled=False) as machine, unchanged(machine):
+        status, shown = machine.shown()
+        assert status == 3 and shown["policy_state"] == "mismatch" and "policy" in shown["reason"], shown
+        assert bench.lethectl("update", "commit")[0] == 3
+
+
+@check("commit takes away what was noted of the running release, and abort what was noted of another")
+def _(bench):
+    note = bench.store / "last-update"
+    note.write_text("1\nthe boot before was not healthy\n")
+    with updates(bench) as machine:
+        status, out, err = bench.lethectl("update", "commit")
+        assert status == 0 and "is kept" in out and not note.exists() and not machine.asked(), (status, out, err)
+        assert machine.shown()[0] == 0
+        note.write_text("2\nrelay a: no circuit\n")
+        machine.stop()
+        machine.start()
+        assert machine.shown()[0] == 3
+        assert bench.lethectl("update", "abort")[0] == 0 and not note.exists() and machine.shown()[0] == 0
+        status, _, err = bench.lethectl("update", "abort")
+        assert status == 4 and "no release is staged" in err, (status, err)
+
+
+@check("a release that is not to be taken is refused in a preview though nobody can tell what a reboot costs")
+def _(bench):
+    with updates(bench) as machine, unchanged(machine):
+        for file, words in ((release("2", signer="other"), "release 2"), (release("2"), "nothing is prepared for log")):
+            err = bench.lethectl("update", "plan", file)[2]
+            assert words in err, err
+
+
 @check("once it counts as good it is the running release, under its new name")
 def _(bench):
     with updates(bench, file="lethe_1+2-1.efi", on_disk="lethe_1.efi") as machine, unchanged(machine):
@@ -187,8 +231,6 @@ def _(bench):
         steps = re.findall(r"^ *(\d+) %  (.*)$", err, re.M)
         assert [step for _, step in steps] == ["checking the release", "writing the release to the ESP", "locking the running release", "undoing it", "locking the running release"], steps
         assert set(machine.asked()) == {"lock-secureboot-policy"}
-        machine.stop()
-        machine.start()
         assert (machine.files(), machine.shown()) == before, machine.shown()
 
 

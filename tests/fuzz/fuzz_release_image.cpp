@@ -26,8 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(check_version(image->version).has_value(), "the version is one that a release can have");
     require(parse_release_name(ReleaseName{image->version}.file()) == ReleaseName{image->version}, "its file has the name of this release");
     require(compare_versions(image->version, image->version) == 0, "no release is older than itself");
-    require(!image->stub.empty(), "it says which stub it starts with");
-    if (!is_printable(image->stub)) return 0;  // signed by one who is trusted before anybody is told of it
+    require(!image->stub.empty() && is_printable(image->stub) && is_printable(image->profile), "what it says of itself can be shown");
     require(fuzz::parsed(check_stub(*image), {ErrorKind::policy_mismatch}) == is_predicted(image->stub),
             "the stub is of the systemd that is predicted");
     return 0;

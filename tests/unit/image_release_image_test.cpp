@@ -80,6 +80,11 @@ TEST(ReleaseImage, WithoutTheStubsMagicIsNone) {
         expect_refused({.magic = text}, "systemd-stub");
 }
 
+TEST(ReleaseImage, WithWordsThatDisturbATerminalIsNone) {
+    expect_refused({.magic = "#### LoaderInfo: systemd-stub 257\x1b[2J ####"}, "cannot be shown");
+    expect_refused({.command_line = "lethe.profile=de\nbug"}, "cannot be shown");
+}
+
 TEST(ReleaseImage, WithoutAKernelOrThatIsNoImageIsNone) {
     expect_refused({.kernel = ""}, ".linux");
     for (const char* file : {"", "MZ", "no image"}) EXPECT_EQ(read_release_image(as_octets(file)).error().kind, ErrorKind::corrupt) << file;
