@@ -55,6 +55,11 @@ Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
                          std::move(booted), std::move(running), std::move(in_force), std::move(pcrs)};
 }
 
+Result<void> UpdateMachine::read_policy() {
+    in_force = TRY(policy_in_force(*tpm, store));
+    return {};
+}
+
 bool admits_one_release(const PcrPolicy& policy) {
     const auto has_at_most = [&](unsigned pcr, std::size_t count) {
         const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);

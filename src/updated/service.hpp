@@ -70,6 +70,7 @@ private:
     Result<void> look_around();
     /// The same with a machine that is open: one TPM at a time.
     Result<void> look_around(UpdateMachine& machine);
+    Result<void> missing(const Error& error);
     Result<void> note_failure(const std::string& version);
     Result<UpdateMachine> open_for_staging();
     Result<void> stage(UpdateMachine& machine, const Candidate& candidate);

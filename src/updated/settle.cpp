@@ -71,17 +71,20 @@ PolicyState policy_of(ErrorKind kind) {
 
 Result<void> UpdateService::look_around() {
     status_ = {};
-    auto opened = UpdateMachine::open(ports_);
-    if (!opened) {
-        status_.policy = policy_of(opened.error().kind);
-        status_.reason = opened.error().message;
-        return std::unexpected(opened.error());
-    }
-    return look_around(*opened);
+    auto machine = UpdateMachine::open(ports_);
+    return machine ? look_around(*machine) : missing(machine.error());
+}
+
+// Without an open machine there is nothing to be known but why.
+Result<void> UpdateService::missing(const Error& error) {
+    status_.policy = policy_of(error.kind);
+    status_.reason = error.message;
+    return std::unexpected(error);
 }
 
 Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_ = {};
+    if (const auto read = machine.read_policy(); !read) return missing(read.error());
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
     if (const auto note = ports_.last_update.read(); note && note->version != machine.running.name.version)

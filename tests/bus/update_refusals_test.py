@@ -85,7 +85,7 @@ def _(bench):
         text.write_text("MZ and nothing else")
         for file, error, words, status in (
                 (text, "Corrupt", "not a release of Lethe", 4), (Path(STUB), "Corrupt", "not a release of Lethe", 4),
-                (release("2", image="other"), "Corrupt", "IMAGE_ID=lethe", 4), (release("2", signer=None), "NotFound", "not signed", 4),
+                (release("2", image="other"), "Corrupt", "IMAGE_ID=lethe", 4), (release("2", signer=None), "PolicyMismatch", "not signed", 4),
                 (release("2", signer="other"), "PolicyMismatch", "release 2", 4), (changed(release("2"), 600), "Corrupt", "changed after it was signed", 4),
                 (release("1.5"), "AlreadyExists", "runs already", 4), (release("1.4"), "Rollback", "--allow-downgrade", 4),
                 (release("2", profile="debug"), "PolicyMismatch", "profile", 4)):
