@@ -188,7 +188,7 @@ class UpdateLane:
         if said["staged"]:
             assert said["staged"]["state"] == "failed", said
             self.machine.ok("lethectl update abort")
-        assert releases(self.machine) == [f"lethe_{self.configured}.efi"], releases(self.machine)
+        assert releases(self.machine) == {f"lethe_{self.configured}.efi"}, releases(self.machine)
 
     def nothing_left(self):
         assert self.nv_indices() == self.indices, (self.nv_indices(), self.indices)
