@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "tpm/policy.hpp"
 
@@ -23,12 +24,11 @@ std::string way_out(const VaultRecord& record) {
     return "the store has no recovery key: bring the identities back from their exports with `lethectl identity recover`";
 }
 
-// None of the policies opened the vault. When one of them is the policy in force, this boot is what it refuses (`refusal`); otherwise the
-// policy in force is not in the store.
-Error explain_refusal(Tpm& tpm, const VaultRecord& record, const std::vector<PcrPolicy>& policies, Error refusal) {
+// None of the policies opened the vault. What the one in force was refused for is why; otherwise that one is not in the store.
+Error explain_refusals(Tpm& tpm, const VaultRecord& record, const std::vector<PcrPolicy>& policies, const std::vector<Error>& refusals) {
     auto content = tpm.nv_read(policy_index_handle);
     if (!content) return content.error();
-    for (const PcrPolicy& policy : policies) {
+    for (const auto& [policy, refusal] : std::views::zip(policies, refusals)) {
         const auto matches = is_in_force(policy, *content);
         if (matches && *matches) return refusal;
     }
@@ -140,7 +140,7 @@ Result<VaultKey> open_vault(Tpm& tpm, const Store& store, const std::vector<PcrP
     const VaultRecord record = TRY(read_vault_record(store));
     if (policies.empty())
         return fail(ErrorKind::corrupt, "the store holds no policy file that parses: put policy.a and policy.b back from a copy");
-    Error refusal;
+    std::vector<Error> refusals;
     for (const PcrPolicy& policy : policies) {
         auto key = tpm.unseal(record.root, record.index, record.sealed, policy);
         if (key && key->size() == crypto_kdf_KEYBYTES) return VaultKey(std::move(*key));
@@ -148,9 +148,9 @@ Result<VaultKey> open_vault(Tpm& tpm, const Store& store, const std::vector<PcrP
             return fail(ErrorKind::corrupt, "the vault holds {} octets where a key of {} is expected", key->size(), crypto_kdf_KEYBYTES);
         if (key.error().kind == ErrorKind::wrong_state) return fail(ErrorKind::wrong_state, "{}; {}", key.error().message, way_out(record));
         if (key.error().kind != ErrorKind::policy_mismatch) return std::unexpected(key.error());
-        refusal = key.error();
+        refusals.push_back(key.error());
     }
-    return std::unexpected(explain_refusal(tpm, record, policies, std::move(refusal)));
+    return std::unexpected(explain_refusals(tpm, record, policies, refusals));
 }
 
 }  // namespace lethe

@@ -277,6 +277,21 @@ TEST_F(VaultTest, OpensWithTheKeyThatWasSealed) {
     EXPECT_TRUE(open_vault(tpm, store, {policy}));
 }
 
+// A release that was left: the policy of before, which admits it, is still in the other slot.
+TEST_F(VaultTest, InABootThatAnOlderPolicyAdmitsSaysWhatTheOneInForceRefuses) {
+    enrol();
+    PcrPolicy older = policy;
+    const PcrValues present = tpm.read_pcrs(std::array{4U}).value();
+    older.front() = {4, {present.at(4), Digest{9}}};
+    tpm.set_pcr(4, Digest{9});
+    for (const auto& policies : {std::vector{policy, older}, std::vector{older, policy}}) {
+        const auto refused = open_vault(tpm, store, policies);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().kind, ErrorKind::policy_mismatch);
+        EXPECT_TRUE(refused.error().message.contains("PCR 4")) << refused.error().message;
+    }
+}
+
 TEST_F(VaultTest, InAnotherBootIsPolicyMismatch) {
     enrol();
     tpm.set_pcr(4, Digest{9});
