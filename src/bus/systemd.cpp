@@ -48,10 +48,15 @@ std::optional<T> unit_property(sdbus::IConnection& connection, const std::string
     return value.get<T>();
 }
 
+// A job such as StopUnit.
+void queue(sdbus::IConnection& connection, const char* method, const std::string& unit, const char* mode = "replace") {
+    sdbus::ObjectPath job;
+    proxy(connection)->callMethod(method).onInterface(manager_interface).withArguments(unit, mode).storeResultsTo(job);
+}
+
 void stop(sdbus::IConnection& connection, const std::string& unit) {
     try {
-        sdbus::ObjectPath job;
-        proxy(connection)->callMethod("StopUnit").onInterface(manager_interface).withArguments(unit, "replace").storeResultsTo(job);
+        queue(connection, "StopUnit", unit);
     } catch (const sdbus::Error& error) {
         if (error.getName() != "org.freedesktop.systemd1.NoSuchUnit") throw;
     }
@@ -96,6 +101,13 @@ Result<void> stop_units(const std::vector<std::string>& units, std::chrono::seco
     return {};
 }
 
+Result<void> reload_unit(const std::string& unit) {
+    return ask([&](sdbus::IConnection& connection) { queue(connection, "ReloadUnit", unit); });
+}
+Result<void> restart_unit(const std::string& unit) {
+    return ask([&](sdbus::IConnection& connection) { queue(connection, "RestartUnit", unit); });
+}
+
 Result<std::optional<std::chrono::sys_seconds>> started_at(const std::string& unit) {
     return ask([&](sdbus::IConnection& connection) -> std::optional<std::chrono::sys_seconds> {
         const auto usec =
@@ -120,14 +132,7 @@ Result<std::optional<std::chrono::seconds>> boot_duration() {
 
 // Not Manager.Reboot, which stops nothing before.
 Result<void> reboot() {
-    return ask([](sdbus::IConnection& connection) {
-        sdbus::ObjectPath job;
-        proxy(connection)
-            ->callMethod("StartUnit")
-            .onInterface(manager_interface)
-            .withArguments("reboot.target", "replace-irreversibly")
-            .storeResultsTo(job);
-    });
+    return ask([](sdbus::IConnection& connection) { queue(connection, "StartUnit", "reboot.target", "replace-irreversibly"); });
 }
 
 Result<void> start_timer(const std::string& name, const std::string& description, std::chrono::sys_seconds at) {

@@ -24,6 +24,10 @@ Result<std::vector<std::string>> active_units(const std::string& pattern);
 /// Stops units side by side and waits until all have ended. @error io  one is still there after the limit; names it.
 Result<void> stop_units(const std::vector<std::string>& units, std::chrono::seconds limit);
 
+// Both return at once.
+Result<void> reload_unit(const std::string& unit);
+Result<void> restart_unit(const std::string& unit);
+
 /// When the main process of a service that runs was started, as the wall clock has it now.
 Result<std::optional<std::chrono::sys_seconds>> started_at(const std::string& unit);
 

@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "base/secret.hpp"
+#include "bus/systemd.hpp"
 #include "lethectl/command.hpp"
 
 namespace lethe::ctl {
@@ -61,12 +62,8 @@ Outcome<void> reload();
 /// The name of the unit that runs a relay's tor.
 std::string tor_unit(const std::string& relay);
 
-/// What systemd says about a service.
-struct ServiceState {
-    std::string active;  ///< ActiveState: "active", "failed"; "inactive" when it is not loaded, "unknown" when systemd does not answer
-    std::string text;    ///< StatusText: what it said of itself last
-};
-ServiceState service_state(const std::string& unit);
+/// What systemd says about a service; "unknown" when it does not answer.
+systemd::UnitState service_state(const std::string& unit);
 
 /// Stops a relay's tor and waits until it has ended, a minute at most. Where there is no such unit, or no systemd, there is nothing to
 /// stop.

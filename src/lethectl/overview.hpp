@@ -11,7 +11,7 @@ namespace lethe::ctl {
 /// A relay, the tor that has its keys, and what became of its state.
 struct RelayLine {
     Relay relay;
-    ServiceState tor;
+    systemd::UnitState tor;
     RelayState state;
 };
 
