@@ -318,13 +318,13 @@ LANES = {
     "Secure Boot on": partial(secure_boot_lane, "on"),
     "Secure Boot off": partial(secure_boot_lane, "off"),
     "power cuts": partial(cuts_lane, 5),
-    "update, Secure Boot on": partial(update_lane, "on"),
     "state": state_lane,
     "no disk": network_lane,
     "production": production_lane,
 }
 LONG_LANES = {
     "metal": metal_lane,
+    "update, Secure Boot on": partial(update_lane, "on"),
     "update, Secure Boot off": partial(update_lane, "off"),
     "update, power cuts": partial(update_cuts_lane, 5),
     "ten updates": partial(update_row_lane, 10),
