@@ -60,6 +60,12 @@ Result<void> UpdateMachine::read_policy() {
     return {};
 }
 
+BootedImage UpdateMachine::booted_as(const ReleaseName& name) const {
+    BootedImage image = booted;
+    image.uki = booted.uki->parent_path() / name.file();
+    return image;
+}
+
 bool admits_one_release(const PcrPolicy& policy) {
     const auto has_at_most = [&](unsigned pcr, std::size_t count) {
         const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);

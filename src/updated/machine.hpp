@@ -28,6 +28,9 @@ struct UpdateMachine {
     /// Reads the policy in force anew. @error policy_mismatch, rollback
     Result<void> read_policy();
 
+    /// A release that lies beside the running one, as if it had been booted by the same loader.
+    BootedImage booted_as(const ReleaseName& name) const;
+
     Result<PcrValues> present() { return tpm->read_pcrs(pcrs); }
 };
 

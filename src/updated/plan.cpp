@@ -53,10 +53,8 @@ Result<PlannedUpdate> UpdateService::plan() {
     TRY(look_around(machine));
     if (!status_.staged || status_.staged->state != StagedState::staged) return fail(ErrorKind::not_found, "no release is staged");
     const BootReading reading = TRY(ports_.read_boot(machine.booted));
-    BootedImage image = machine.booted;
-    image.uki = machine.booted.uki->parent_path() / status_.staged->name.file();
-    const BootReading staged = TRY(ports_.read_boot(image));
-    return planned(ports_, machine, reading, TRY(stored_release(status_.staged->name, image.secure_boot, staged.files())));
+    const BootReading staged = TRY(ports_.read_boot(machine.booted_as(status_.staged->name)));
+    return planned(ports_, machine, reading, TRY(stored_release(status_.staged->name, machine.booted.secure_boot, staged.files())));
 }
 
 }  // namespace lethe

@@ -29,10 +29,8 @@ std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& rele
 
 Result<bool> is_admitted(const UpdatePorts& ports, UpdateMachine& machine, const ReleaseName& name, std::span<const Record> running,
                          const EventLog& log) {
-    BootedImage image = machine.booted;
-    image.uki = machine.booted.uki->parent_path() / name.file();
-    const BootReading reading = TRY(ports.read_boot(image));
-    const Candidate candidate = TRY(stored_release(name, image.secure_boot, reading.files()));
+    const BootReading reading = TRY(ports.read_boot(machine.booted_as(name)));
+    const Candidate candidate = TRY(stored_release(name, machine.booted.secure_boot, reading.files()));
     const auto boots = TRY(boots_of(candidate.records, log, running, TRY(machine.present())));
     return std::ranges::all_of(boots, [&](const PcrValues& boot) { return refused_pcrs(machine.in_force.policy, boot).empty(); });
 }
