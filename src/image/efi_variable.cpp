@@ -33,8 +33,9 @@ void make_mutable(const std::filesystem::path& file) {
 
 }  // namespace
 
-Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor) {
-    Octets octets = TRY(read_file(file_of(efivars, name, vendor), variable_limit_octets));
+Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                 std::size_t limit_octets) {
+    Octets octets = TRY(read_file(file_of(efivars, name, vendor), limit_octets));
     if (octets.size() < attributes.size()) return fail(ErrorKind::corrupt, "EFI variable {} is cut short", name);
     octets.erase(octets.begin(), octets.begin() + attributes.size());
     return octets;

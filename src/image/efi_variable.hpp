@@ -7,15 +7,17 @@
 
 namespace lethe {
 
-/// Whose variables they are: those of systemd-boot and systemd-stub, and those of UEFI itself.
+/// Whose variables they are: those of systemd-boot and systemd-stub, those of UEFI itself, and its db and dbx.
 inline constexpr std::string_view loader_vendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 inline constexpr std::string_view global_vendor = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+inline constexpr std::string_view security_vendor = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 
 /// The content of an EFI variable, without its attributes.
 /// @param efivars  where efivarfs is mounted.
 /// @error not_found  there is no such variable.
-/// @error corrupt    it is larger than 4 KiB, or cut short.
-Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor);
+/// @error corrupt    it is larger than `limit_octets`, or cut short.
+Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                 std::size_t limit_octets = 4096);
 
 /// Sets a variable of the boot loader to a text, which has to be ASCII; it outlives the boot. The firmware does it whole or not at all.
 /// @error io

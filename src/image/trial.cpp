@@ -1,13 +1,12 @@
 #include "image/trial.hpp"
 
+#include "image/efi_variable.hpp"
 #include "image/release.hpp"
 
 namespace lethe {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* counted_boot = "LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
 // Whether another release lies beside this one that the boot loader takes before it.
 bool has_fallback(const fs::path& uki) {
@@ -23,7 +22,7 @@ bool has_fallback(const fs::path& uki) {
 
 Result<bool> on_trial(const fs::path& efivars, const Result<BootedImage>& image) {
     std::error_code error;
-    if (!fs::exists(efivars / counted_boot, error)) return false;
+    if (!fs::exists(efivars / std::format("LoaderBootCountPath-{}", loader_vendor), error)) return false;
     const auto uki = TRY(image).uki;
     if (!uki) return false;
     const std::string file = uki->filename();
