@@ -71,10 +71,10 @@ Result<Octets> read_file(int directory, const std::filesystem::path& path, std::
 
 Result<Octets> read_file(const std::filesystem::path& path, std::size_t limit_octets) { return read_file(AT_FDCWD, path, limit_octets); }
 
-Result<std::size_t> read_from_start(int fd, std::span<std::uint8_t> buffer, std::string_view what) {
+Result<std::size_t> read_at(int fd, std::size_t offset, std::span<std::uint8_t> buffer, std::string_view what) {
     std::size_t length = 0;
     while (length < buffer.size()) {
-        const ssize_t count = pread(fd, buffer.data() + length, buffer.size() - length, static_cast<off_t>(length));
+        const ssize_t count = pread(fd, buffer.data() + length, buffer.size() - length, static_cast<off_t>(offset + length));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return fail_errno(errno, what);
         if (count == 0) break;
@@ -95,7 +95,7 @@ Result<Secret> read_secret_descriptor(int fd, std::string_view what, std::size_t
     const auto size = static_cast<std::size_t>(status.st_size);
     if (size > limit_octets) return std::unexpected(too_large(what, limit_octets));
     Secret secret(size + 1);  // one more, to see that the file did not grow
-    if (TRY(read_from_start(fd, secret.expose_mutable(), what)) != size) return fail(ErrorKind::io, "{}: changed while it was read", what);
+    if (TRY(read_at(fd, 0, secret.expose_mutable(), what)) != size) return fail(ErrorKind::io, "{}: changed while it was read", what);
     return secret.prefix(size);
 }
 

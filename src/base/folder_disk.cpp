@@ -40,7 +40,7 @@ public:
     Result<Octets> read_start(const std::string& file, std::size_t count) const override {
         const Fd fd = TRY(open_regular(directory_.get(), file));
         Octets octets(count);
-        octets.resize(TRY(read_from_start(fd.get(), octets, (path_ / file).native())));
+        octets.resize(TRY(read_at(fd.get(), 0, octets, (path_ / file).native())));
         return octets;
     }
 

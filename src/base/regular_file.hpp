@@ -12,7 +12,7 @@ Result<Fd> open_regular(int directory, const std::filesystem::path& path);
 /// Reads until the end or until `buffer` is full. @return the number of octets. @error io, with the path
 Result<std::size_t> read_up_to(int fd, std::span<std::uint8_t> buffer, const std::filesystem::path& path);
 
-/// The same from the start of the file, whatever its position. `what` names it in messages. @error io
-Result<std::size_t> read_from_start(int fd, std::span<std::uint8_t> buffer, std::string_view what);
+/// The same from `offset` on, whatever the file's position. `what` names it in messages. @error io
+Result<std::size_t> read_at(int fd, std::size_t offset, std::span<std::uint8_t> buffer, std::string_view what);
 
 }  // namespace lethe

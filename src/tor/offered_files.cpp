@@ -2,11 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <tuple>
 
+#include "base/regular_file.hpp"
 #include "tor/key_names.hpp"
 
 namespace lethe {
@@ -46,25 +46,12 @@ bool is_unchanged(const struct stat& before, const struct stat& after) {
     return facts(before) == facts(after);
 }
 
-// As many octets as there are, `limit` at most.
-Result<std::size_t> read_from_start(const OfferedFile& file, std::span<std::uint8_t> place) {
-    std::size_t done = 0;
-    while (done < place.size()) {
-        const ssize_t count = pread(file.fd, place.data() + done, place.size() - done, static_cast<off_t>(done));
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail_errno(errno, file.name);
-        if (count == 0) break;
-        done += static_cast<std::size_t>(count);
-    }
-    return done;
-}
-
 Result<Secret> read_offered_file(const OfferedFile& file) {
     const struct stat before = TRY(status_of(file));
     TRY(check_status(file, before));
     const auto size = static_cast<std::size_t>(before.st_size);
     Secret octets(size + 1);  // one more, to see that it ends there
-    const std::size_t length = TRY(read_from_start(file, octets.expose_mutable()));
+    const std::size_t length = TRY(read_at(file.fd, 0, octets.expose_mutable(), file.name));
     if (length != size || !is_unchanged(before, TRY(status_of(file))))
         return fail(ErrorKind::wrong_state, "{} changed while it was read: stop tor, and try again", file.name);
     return octets.prefix(size);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <format>
 #include <fstream>
 
 #include "base/large_file.hpp"
@@ -16,11 +17,13 @@ void write_text(const std::filesystem::path& path, std::string_view text) { std:
 
 TEST(LargeFile, IsReadAsItIs) {
     const TemporaryFolder folder;
-    for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{2} << 20, (std::size_t{2} << 20) + 1}) {
-        write_text(folder / "file", std::string(size, 'x'));
-        const auto read = LargeFile::read(folder / "file", std::size_t{4} << 20);
+    std::string all;
+    while (all.size() < std::size_t{9} << 20) all += std::format("{:08}", all.size());
+    for (const std::size_t size : {std::size_t{0}, std::size_t{5}, std::size_t{2} << 20, (std::size_t{2} << 20) + 1, all.size()}) {
+        write_text(folder / "file", std::string_view(all).substr(0, size));
+        const auto read = LargeFile::read(folder / "file", std::size_t{9} << 20);
         ASSERT_TRUE(read) << read.error().message;
-        EXPECT_EQ(as_text(read->octets()), std::string(size, 'x'));
+        EXPECT_TRUE(as_text(read->octets()) == std::string_view(all).substr(0, size)) << size;
     }
 }
 
@@ -66,19 +69,22 @@ TEST(LargeFile, OfSomebodyElsesThatIsNoFileIsRefusedByTheNameThatItIsGiven) {
     EXPECT_EQ(LargeFile::read_descriptor(-1, "the image", 5).error().kind, ErrorKind::io);
 }
 
-TEST(File, FromItsStartIsReadAsMuchAsThereIsRoomFor) {
+TEST(File, FromAnyPlaceIsReadAsMuchAsThereIsRoomFor) {
     const TemporaryFolder folder;
-    write_text(folder / "file", "12345");
+    constexpr std::string_view all = "12345";
+    write_text(folder / "file", all);
     const Fd fd(open((folder / "file").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_EQ(lseek(fd.get(), 4, SEEK_SET), 4);
-    for (const std::size_t room : {std::size_t{0}, std::size_t{2}, std::size_t{5}, std::size_t{9}}) {
-        Octets buffer(room);
-        const auto length = read_from_start(fd.get(), buffer, "the file");
-        ASSERT_TRUE(length) << length.error().message;
-        EXPECT_EQ(as_text(OctetView(buffer).first(*length)), std::string_view("12345").substr(0, room));
+    for (const std::size_t offset : {0, 3, 5, 7}) {
+        for (const std::size_t room : {0, 2, 5, 9}) {
+            Octets buffer(room);
+            const auto length = read_at(fd.get(), offset, buffer, "the file");
+            ASSERT_TRUE(length) << length.error().message;
+            EXPECT_EQ(as_text(OctetView(buffer).first(*length)), all.substr(std::min(offset, all.size()), room));
+        }
     }
     Octets buffer(5);
-    const auto refused = read_from_start(-1, buffer, "the file");
+    const auto refused = read_at(-1, 0, buffer, "the file");
     ASSERT_FALSE(refused);
     EXPECT_TRUE(refused.error().kind == ErrorKind::io && refused.error().message.starts_with("the file")) << refused.error().message;
 }
