@@ -38,7 +38,7 @@ void add_rows(const PlannedPcr& pcr, std::vector<std::vector<Cell>>& rows) {
                     {shortened(pcr.present)},
                     predicted.empty() ? Cell{"-"} : cell(predicted[0]),
                     {pcr.event.empty() ? "nothing" : pcr.event, pcr.event.empty() ? Tone::faint : Tone::plain},
-                    {pcr.required ? "" : "(not required)", Tone::faint}});
+                    {pcr.required ? "" : "(not in the policy)", Tone::faint}});
     for (std::size_t i = 1; i < predicted.size(); ++i) rows.push_back({{""}, {""}, cell(predicted[i])});
 }
 

@@ -31,7 +31,6 @@ Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<con
 Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyChange& change) {
     const EventLog log = TRY(pcrlock.log());
     const PcrPolicy wanted = TRY(pcrlock.predict(change.pcrs));
-    TRY(check_gate(change.pcrs, wanted, TRY(tpm.read_pcrs(change.pcrs)), log));
     TRY(check_policy(tpm, change, wanted, log, authorized_policy_content(TRY(pcrlock_policy(wanted)))));
 
     PolicyFile in_force = TRY(confirmed_policy_file(tpm, TRY(read_policy_files(store))));

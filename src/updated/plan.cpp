@@ -1,7 +1,9 @@
 // What an update would change, before anything is written.
 #include <algorithm>
 #include <ranges>
+#include <set>
 
+#include "measure/replay.hpp"
 #include "pcrlock/predicted_release.hpp"
 #include "updated/candidate.hpp"
 
@@ -25,13 +27,34 @@ std::string cause_of(const PredictedEvents& running, const PredictedEvents& next
     return {};
 }
 
+// PCR 9 after the start of the kernel, which nobody extends later.
+Result<Digest> predicted_kernel_initrd(const PredictedEvents& events) {
+    std::vector<Measurement> measurements;
+    for (const MeasuredEvent* event : events_in(events, pcr::kernel_initrd))
+        measurements.push_back(TRY(measurement_in(Bank::sha256, event->pcr, event->digests)));
+    const PcrBank bank = TRY(replay(Bank::sha256, measurements));
+    Digest value{};
+    std::ranges::copy(bank[pcr::kernel_initrd].view(), value.begin());
+    return value;
+}
+
+// What the policy holds, and what a release decides on or is checked with besides.
+std::set<unsigned> planned_pcrs(const UpdateMachine& machine) {
+    std::set<unsigned> pcrs{pcr::boot_loader_code, pcr::secure_boot_policy, pcr::kernel_initrd,
+                            pcr::kernel_boot,      pcr::kernel_config,      pcr::sysexts};
+    pcrs.insert(machine.pcrs.begin(), machine.pcrs.end());
+    return pcrs;
+}
+
 Result<PlannedUpdate> planned(const UpdatePorts& ports, UpdateMachine& machine, const BootReading& reading, const Candidate& next) {
     const Candidate running = TRY(stored_release(machine.running.name, machine.booted.secure_boot, reading.files()));
-    const PcrValues present = TRY(machine.present());
-    const auto boots = TRY(boots_of(next.records, TRY(ports.pcrlock.log()), running.records, present));
+    const PcrValues present = TRY(machine.tpm->read_pcrs(planned_pcrs(machine) | std::ranges::to<std::vector>()));
+    auto boots = TRY(boots_of(next.records, TRY(ports.pcrlock.log()), running.records, present));
+    for (PcrValues& boot : boots) boot[pcr::kernel_initrd] = TRY(predicted_kernel_initrd(next.events));
     PlannedUpdate plan{machine.running.name.version, next.name.version, {}};
-    for (const unsigned pcr : machine.pcrs) {
-        PlannedPcr row{pcr, present.at(pcr), {}, cause_of(running.events, next.events, pcr), true};
+    for (const auto& [pcr, value] : present) {
+        const bool required = std::ranges::contains(machine.pcrs, pcr);
+        PlannedPcr row{pcr, value, {}, cause_of(running.events, next.events, pcr), required};
         for (const PcrValues& boot : boots)
             if (!std::ranges::contains(row.predicted, boot.at(pcr))) row.predicted.push_back(boot.at(pcr));
         plan.pcrs.push_back(std::move(row));

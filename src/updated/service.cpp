@@ -48,8 +48,7 @@ std::string_view name_of(PolicyState state) {
 
 // What is staged is left as it is: a person has to say that it is to go.
 Result<UpdateMachine> UpdateService::open_for_staging() {
-    settle();
-    auto machine = TRY(UpdateMachine::open(ports_));
+    auto machine = TRY(open_settled());
     if (machine.running.on_trial())
         return fail(ErrorKind::wrong_state, "release {} is on trial itself: wait until it is kept, see `lethectl update show`",
                     machine.running.name.version);

@@ -17,7 +17,7 @@ struct PlannedPcr {
     Digest present;
     std::vector<Digest> predicted;  ///< after each of the opening phases
     std::string cause;              ///< the first event that differs; empty when none does
-    bool required;
+    bool required;                  ///< the policy holds it
 };
 struct PlannedUpdate {
     std::string running, staged;  ///< versions
@@ -67,10 +67,10 @@ public:
     Result<void> choose_staged();
 
 private:
-    Result<void> look_around();
-    /// The same with a machine that is open: one TPM at a time.
     Result<void> look_around(UpdateMachine& machine);
     Result<void> missing(const Error& error);
+    Result<void> settle(UpdateMachine& machine);
+    Result<UpdateMachine> open_settled();
     Result<void> note_failure(const std::string& version);
     Result<UpdateMachine> open_for_staging();
     Result<void> stage(UpdateMachine& machine, const Candidate& candidate);

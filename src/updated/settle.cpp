@@ -1,5 +1,6 @@
 // How things are, and what a cut or a failed trial has left.
 #include <algorithm>
+#include <tuple>
 
 #include "pcrlock/predicted_release.hpp"
 #include "tpm/policy.hpp"
@@ -67,14 +68,9 @@ PolicyState policy_of(ErrorKind kind) {
 
 }  // namespace
 
-Result<void> UpdateService::look_around() {
-    status_ = {};
-    auto machine = UpdateMachine::open(ports_);
-    return machine ? look_around(*machine) : missing(machine.error());
-}
-
-// Without an open machine there is nothing to be known but why.
+// Without a machine, or a policy, there is nothing to be known but why.
 Result<void> UpdateService::missing(const Error& error) {
+    status_ = {};
     status_.policy = policy_of(error.kind);
     status_.reason = error.message;
     return std::unexpected(error);
@@ -111,39 +107,44 @@ Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
     return narrow(machine);
 }
 
-void UpdateService::settle() {
-    const auto settled = [&] -> Result<void> {
-        TRY(look_around());
-        if (status_.running->on_trial()) return {};
-        const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
-        if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(status_.staged->name.version));
-        if (!nothing_staged || (!status_.staged && status_.policy == PolicyState::running)) return {};
-        auto machine = TRY(UpdateMachine::open(ports_));
-        TRY(shut_others_out(machine));
-        if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
-        return look_around(machine);
-    }();
-    if (!settled) status_.reason = settled.error().message;
+Result<void> UpdateService::settle(UpdateMachine& machine) {
+    TRY(look_around(machine));
+    if (status_.running->on_trial()) return {};
+    const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
+    if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(status_.staged->name.version));
+    if (!nothing_staged || (!status_.staged && status_.policy == PolicyState::running)) return {};
+    TRY(shut_others_out(machine));
+    if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
+    return look_around(machine);
 }
 
+Result<UpdateMachine> UpdateService::open_settled() {
+    auto machine = UpdateMachine::open(ports_);
+    const auto settled = machine ? settle(*machine) : missing(machine.error());
+    if (!settled) status_.reason = settled.error().message;
+    return machine;
+}
+
+void UpdateService::settle() { std::ignore = open_settled(); }
+
 Result<void> UpdateService::commit() {
-    const auto looked = look_around();
+    auto machine = UpdateMachine::open(ports_);
+    const auto looked = machine ? look_around(*machine) : missing(machine.error());
     if (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled) return {};  // nothing to be kept, nor to go
     if (!looked) return looked;
     if (status_.running->on_trial())
         return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
                     status_.running->name.version);
     if (status_.staged && status_.staged->state == StagedState::staged) return {};
-    auto machine = TRY(UpdateMachine::open(ports_));
     if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());  // a later boot was healthy
-    if (!admits_one_release(machine.in_force.policy)) {
+    if (!admits_one_release(machine->in_force.policy)) {
         ports_.progress("keeping the running release", 10);
-        TRY(shut_others_out(machine));
+        TRY(shut_others_out(*machine));
     }
-    for (const StoredRelease& release : TRY(machine.releases.list()))
-        if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
+    for (const StoredRelease& release : TRY(machine->releases.list()))
+        if (release.name.version != machine->running.name.version) TRY(machine->releases.remove(release.name.version));
     ports_.progress("only the running release is admitted", 100);
-    return look_around(machine);
+    return look_around(*machine);
 }
 
 }  // namespace lethe

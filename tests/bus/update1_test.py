@@ -184,9 +184,10 @@ def _(bench):
         status, out, err = bench.lethectl("update", "plan", "--json", release("2"))
         assert status == 0, err
         plan = json.loads(out)
-        assert (plan["running"], plan["staged"]) == ("1", "2") and [row["pcr"] for row in plan["pcrs"]] == [4, 7, 11, 12, 13], plan
+        assert (plan["running"], plan["staged"]) == ("1", "2") and [row["pcr"] for row in plan["pcrs"]] == [4, 7, 9, 11, 12, 13], plan
         rows = {row["pcr"]: row for row in plan["pcrs"]}
-        for pcr in (4, 11, 12, 13):
+        assert [pcr for pcr in rows if not rows[pcr]["required"]] == [9], rows
+        for pcr in (4, 9, 11, 12, 13):
             values = [measured(bench, release("2"), phase)["pcrs"][str(pcr)] for phase in ("sysinit", "ready")]
             assert rows[pcr]["predicted"] == list(dict.fromkeys(values)), (pcr, rows[pcr], values)
         assert rows[4]["event"] == "UKI" and rows[11]["event"] == ".osrel: contents", rows

@@ -49,7 +49,7 @@ TEST(PlanText, HasEachPcrThenTheCostOfEachRelayThenTheAdvice) {
               "7    3333333333333333  3333333333333333  nothing\n"
               "11   4444444444444444  5555555555555555  its sections\n"
               "                       6666666666666666\n"
-              "12   0000000000000000  -                 nothing                  (not required)\n"
+              "12   0000000000000000  -                 nothing                  (not in the policy)\n"
               "\n"
               "RELAY  MTBF                 WFU                 TIME KNOWN  FLAGS        AT RISK\n"
               "a      12 days -> 6.5 days  99.87 % -> 97.99 %  40 days     Fast, Guard  Guard\n"

@@ -255,7 +255,10 @@ TEST_P(Updates, ThePlanNamesWhatChanges) {
     EXPECT_EQ(row(*preview, 11).predicted.size(), 2U);
     EXPECT_THAT(row(*preview, 12).cause, IsEmpty());
     EXPECT_EQ(row(*preview, 12).predicted, std::vector{row(*preview, 12).present});
-    EXPECT_EQ(std::ranges::contains(preview->pcrs, 7U, &PlannedPcr::pcr), GetParam());
+    EXPECT_EQ(row(*preview, 7).required, GetParam());
+    EXPECT_EQ(row(*preview, 7).predicted, std::vector{row(*preview, 7).present});
+    EXPECT_EQ(row(*preview, 9).cause, "initrd");
+    EXPECT_FALSE(row(*preview, 9).required);
     EXPECT_EQ(machine.service().plan().error().kind, ErrorKind::not_found);
     EXPECT_THAT(machine.images(), ElementsAre("lethe_1.efi", "lethe_1.efi.extra.d"));
 
