@@ -74,8 +74,23 @@ OctetView signed_octets(PKCS7* signature) {
     return take_element(whole);
 }
 
+// Each is computed once, whatever the number of signatures: it takes as long as to read the image.
+class ImageDigests {
+public:
+    explicit ImageDigests(const PeImage& image) : image_(image) {}
+
+    const BankDigest& of(Bank bank) {
+        if (!known_.contains(bank)) known_.merge(authenticode(image_, std::array{bank}));
+        return known_.at(bank);
+    }
+
+private:
+    const PeImage& image_;
+    BankDigests known_;
+};
+
 // Whether the digest that was signed is the image's: SEQUENCE { SpcAttributeTypeAndOptionalValue, DigestInfo }.
-bool is_of_image(OctetView indirect_data, const PeImage& image) {
+bool is_of_image(OctetView indirect_data, ImageDigests& digests) {
     if (take_element(indirect_data).empty()) return false;
     const std::uint8_t* start = indirect_data.data();
     const DigestInfo info(d2i_X509_SIG(nullptr, &start, static_cast<long>(indirect_data.size())));
@@ -93,7 +108,7 @@ bool is_of_image(OctetView indirect_data, const PeImage& image) {
                                            : std::nullopt;
     if (!bank) return false;
     const OctetView said(ASN1_STRING_get0_data(digest), static_cast<std::size_t>(ASN1_STRING_length(digest)));
-    return std::ranges::equal(authenticode(image, std::array{*bank}).at(*bank).view(), said);
+    return std::ranges::equal(digests.of(*bank).view(), said);
 }
 
 Certificate parse_certificate(const Octets& der) {
@@ -126,13 +141,14 @@ bool leads_to_one(PKCS7* signature, OctetView content, std::span<const Octets> c
 
 Result<Octets> verify_signature(const PeImage& image, std::span<const Octets> trusted, const SignatureLists& revoked) {
     const auto signatures = TRY(parse_signatures(image.certificates));
-    if (std::ranges::any_of(revoked.image_digests, [digest = authenticode(image, std::array{Bank::sha256}).at(Bank::sha256)](
-                                                       const Octets& other) { return std::ranges::equal(digest.view(), other); }))
+    ImageDigests digests(image);
+    const OctetView own = digests.of(Bank::sha256).view();
+    if (std::ranges::any_of(revoked.image_digests, [&](const Octets& other) { return std::ranges::equal(own, other); }))
         return fail(ErrorKind::policy_mismatch, "the image was revoked: the firmware's dbx names it");
     bool of_image = false;
     for (const Pkcs7& signature : signatures) {
         const OctetView content = signed_octets(signature.get());
-        if (content.empty() || !is_of_image(content, image)) continue;
+        if (content.empty() || !is_of_image(content, digests)) continue;
         of_image = true;
         if (leads_to_one(signature.get(), content, revoked.certificates)) continue;
         for (const Octets& der : trusted)

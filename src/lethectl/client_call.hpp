@@ -4,6 +4,7 @@
 
 #include <format>
 
+#include "bus/client.hpp"
 #include "lethectl/client.hpp"
 
 // What the parts of the client share.
@@ -56,19 +57,12 @@ std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Serv
 
 /// Calls the function with a connection to the system bus; what it throws becomes a Failure that names the service.
 template <class Function>
-auto call(const Service& service, Function&& function) -> Outcome<decltype(function(std::declval<sdbus::IConnection&>()))> {
-    try {
-        const auto connection = sdbus::createSystemBusConnection();
-        connection->setMethodCallTimeout(service.patience);
-        if constexpr (std::is_void_v<decltype(function(*connection))>) {
-            function(*connection);
-            return {};
-        } else {
-            return function(*connection);
-        }
-    } catch (const sdbus::Error& error) {
-        return std::unexpected(to_failure(error, service));
-    }
+auto call(const Service& service, Function&& function) {
+    return with_bus([&](const sdbus::Error& error) { return to_failure(error, service); },
+                    [&](sdbus::IConnection& connection) {
+                        connection.setMethodCallTimeout(service.patience);
+                        return function(connection);
+                    });
 }
 
 }  // namespace lethe::ctl

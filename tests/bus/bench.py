@@ -41,6 +41,14 @@ BUS_CONFIG = """<busconfig>
 """
 
 
+def end(daemon):
+    """SIGTERM, as systemd does; returns the exit status, or None when there is no daemon."""
+    if not daemon:
+        return None
+    daemon.terminate()
+    return daemon.wait(LIMIT)
+
+
 class Bench:
     def __init__(self, identityd, lethectl, relay, machine, source, stated=None):
         # meson names them relative to where it runs the test; the programs are started elsewhere.
@@ -124,21 +132,12 @@ class Bench:
                                        LETHE_INSTANCES=str(self.instances), LETHE_TCTI=f"libtpms:{self.folder / 'copytpm'}")
 
     def stop_state(self):
-        if not self.state_daemon:
-            return None
-        self.state_daemon.terminate()
-        status = self.state_daemon.wait(LIMIT)
-        self.state_daemon = None
-        return status
+        daemon, self.state_daemon = self.state_daemon, None
+        return end(daemon)
 
     def stop(self):
-        """SIGTERM, as systemd does; returns the exit status."""
-        if not self.daemon:
-            return None
-        self.daemon.terminate()
-        status = self.daemon.wait(LIMIT)
-        self.daemon = None
-        return status
+        daemon, self.daemon = self.daemon, None
+        return end(daemon)
 
     def restart(self):
         self.stop()

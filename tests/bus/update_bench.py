@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import BusError, LIMIT, refused
+from bench import BusError, LIMIT, end, refused
 
 UPDATED, CALLER = (Path(path).resolve() for path in sys.argv[7:9])
 
@@ -105,12 +105,8 @@ class UpdateMachine:
                                        LETHE_PCRLOCK=str(self.pcrlock / "program"), LETHE_TCTI=f"libtpms:{self.bench.folder / 'updatetpm'}")
 
     def stop(self):
-        if not self.daemon:
-            return None
-        self.daemon.terminate()
-        status = self.daemon.wait(LIMIT)
-        self.daemon = None
-        return status
+        daemon, self.daemon = self.daemon, None
+        return end(daemon)
 
     def files(self):
         """All of the ESP and the store, which no refusal may change."""
