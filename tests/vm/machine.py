@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from prediction import expect_predicted
@@ -38,7 +39,7 @@ class Machine:
 
     def up(self, *options, offer=None):
         """offer: octets by the names of files that are offered to the guest from now on."""
-        with tempfile.TemporaryDirectory(dir=CACHE / "vm") as folder:
+        with tempfile.TemporaryDirectory(dir=CACHE / "vm") if offer else nullcontext() as folder:
             for name, octets in (offer or {}).items():
                 file = Path(folder, name)
                 file.write_bytes(octets)

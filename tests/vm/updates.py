@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 from machine import CONFIGURATION, EVERYTHING, TORRC, Machine, credentials
@@ -23,6 +24,7 @@ class UpdateLane:
     def __init__(self, secure_boot, check, machines):
         self.secure_boot, self.check, self.machines = secure_boot, check, machines
         self.present, self.later = version_of(PRESENT), version_of(LATER)
+        self.kept = self.present  # the version that runs, and that nothing has to get at
         self.sick = self.later + ".1"
         self.whole = secure_boot == "off" or EVERYTHING
 
@@ -33,6 +35,7 @@ class UpdateLane:
             refusal_checks(self.check, self.machine)
             self.check("a plan names both releases, and the PCRs that change, and writes nothing", self.plan)
             self.check("what was staged is taken back, and nothing is left behind", self.abort)
+            self.check("a reboot is planned for the quiet window, and given up", self.plan_reboot)
         else:
             self.check("a release that somebody else has signed is refused", self.stranger)
         if not self.check("an update keeps both identities and the history, and enrols nothing anew", self.update):
@@ -40,9 +43,10 @@ class UpdateLane:
         self.check("an old policy file put back does not open the vault", self.old_policy)
         if not self.check("the release of before, put back by hand, is refused, and the new one opens the vault", self.put_back):
             return
-        if self.whole and self.check("another torrc is staged, booted and kept as a release is", self.configure):
-            self.check("a release that is never healthy is left, reported, and not admitted any more", self.fall_back)
-            self.check("after all of this no NV index, file or component is left behind", self.nothing_left)
+        if self.whole and not self.check("another torrc is staged, booted and kept as a release is", self.configure):
+            return
+        self.check("a release that is never healthy is left, reported, and not admitted any more", self.fall_back)
+        self.check("after all of this no NV index, file or component is left behind", self.nothing_left)
 
     def enrol(self):
         self.machine = Machine(f"test-update-{self.secure_boot}")
@@ -87,7 +91,7 @@ class UpdateLane:
         plan = json.loads(self.machine.ok("lethectl --json update plan /run/offer/later.efi"))
         assert (plan["running"], plan["staged"]) == (self.present, self.later), plan
         pcrs = {entry["pcr"]: entry for entry in plan["pcrs"]}
-        assert {4, 11, 12, 13} <= set(pcrs) and {relay["name"] for relay in plan["relays"]} == {"a", "b"}, plan
+        assert set(pcrs) == {4, 7, 9, 11, 12, 13} and {relay["name"] for relay in plan["relays"]} == {"a", "b"}, plan
         assert traces(self.machine) == before, "a plan wrote something"
 
     def abort(self):
@@ -101,6 +105,16 @@ class UpdateLane:
         # The policy file names the same policy; it was made anew.
         assert without_policy_file(after) == without_policy_file(before), set(after.splitlines()) ^ set(before.splitlines())
 
+    def plan_reboot(self):
+        before = time.time()
+        at = json.loads(self.machine.ok("lethectl --json update reboot --when quiet"))["reboot_at"]
+        assert before < at < before + 2 * 24 * 3600, (before, at)
+        assert shown(self.machine)["reboot_at"] == at
+        planned = self.machine.ok("systemctl show -P NextElapseUSecRealtime lethe-reboot.timer")
+        assert int(self.machine.ok(f"date -d '{planned}' +%s")) == at, (planned, at)
+        self.machine.ok("lethectl update reboot --when never")
+        assert shown(self.machine)["reboot_at"] == 0 and self.machine.sh("systemctl is-active lethe-reboot.timer")[0] != 0
+
     def update(self):
         stage(self.machine, "--records", "later.pcrlock", "later.efi")
         expect_staged(self.machine, self.present, self.later)
@@ -109,6 +123,7 @@ class UpdateLane:
         self.machine.next()
         self.expect_same_relays()
         expect_kept(self.machine, self.later)
+        self.kept = self.later
         expect_restored(self.machine, "a", self.key)
         assert sealed(self.machine) == self.sealed, "the vault or an identity was sealed anew"
         assert self.machine.ok("systemctl show -P ConditionResult lethe-enroll") == "no"
@@ -157,13 +172,14 @@ class UpdateLane:
     def configure(self):
         offer(self.machine)
         self.machine.ok("cd /run/offer && lethectl update configure --set lethe.torrc.a.cred")
-        self.configured = shown(self.machine)["staged"]["version"]
-        assert self.configured.startswith(self.later) and self.configured != self.later, self.configured
-        expect_staged(self.machine, self.later, self.configured)
+        configured = shown(self.machine)["staged"]["version"]
+        assert configured.startswith(self.later) and configured != self.later, configured
+        expect_staged(self.machine, self.later, configured)
         reboot(self.machine)
         self.machine.next()
         self.expect_same_relays()
-        expect_kept(self.machine, self.configured)
+        expect_kept(self.machine, configured)
+        self.kept = configured
         assert "letheother" in self.machine.ok("cat /run/credstore/lethe.torrc.a")
 
     def fall_back(self):
@@ -176,24 +192,24 @@ class UpdateLane:
         for _ in range(tries):
             self.machine.vm("next", "--no-wait")
             self.machine.vm("wait", "--limit", "360", "reboot: Restarting system")
-            assert f"lethe_{self.configured}.efi" not in self.machine.log()
+            assert f"lethe_{self.kept}.efi" not in self.machine.log()
         self.machine.next()
         self.expect_same_relays()
         until(self.machine, "lethectl --json update show | grep -q '\"policy_state\": *\"running\"'")
         said = shown(self.machine)
-        assert said["running"]["version"] == self.configured and said["admitted"] == [self.configured], said
+        assert said["running"]["version"] == self.kept and said["admitted"] == [self.kept], said
         assert self.sick in said["last_failure"], said
         code, text = self.machine.sh("lethectl status")
         assert code == 3 and self.sick in text, (code, text)
         if said["staged"]:
             assert said["staged"]["state"] == "failed", said
             self.machine.ok("lethectl update abort")
-        assert releases(self.machine) == {f"lethe_{self.configured}.efi"}, releases(self.machine)
+        assert releases(self.machine) == {f"lethe_{self.kept}.efi"}, releases(self.machine)
 
     def nothing_left(self):
         assert self.nv_indices() == self.indices, (self.nv_indices(), self.indices)
         beside = self.machine.ok("ls /efi/EFI/Linux").split()
-        assert beside == [f"lethe_{self.configured}.efi", f"lethe_{self.configured}.efi.extra.d"], beside
+        assert beside == [f"lethe_{self.kept}.efi", f"lethe_{self.kept}.efi.extra.d"], beside
         components = self.machine.sh("find /var/lib/pcrlock.d /run/pcrlock.d -name 'lethe_*.pcrlock'")[1].splitlines()
         assert len([name for name in components if name.startswith("/")]) <= 1, components
         assert self.machine.sh("ls /efi/loader/credentials | grep pcrlock")[0] == 1, "pcrlock has left a credential on the ESP"
