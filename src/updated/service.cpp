@@ -5,6 +5,10 @@
 namespace lethe {
 namespace {
 
+// Of a release that the boot loader takes for one boot. Nothing else tells later that it was tried, when power goes after that boot was
+// blessed and before it was kept.
+constexpr std::string_view undone_by_a_cut = "the one boot that it had ended before it was kept; stage it again";
+
 // What was done before is undone; when that fails as well, the next start tries it again.
 std::unexpected<Error> undone(const Error& error, const Result<void>& undoing) {
     if (undoing) return std::unexpected(error);
@@ -94,11 +98,12 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
         ports_.progress("making it the next to boot", 90);
         TRY(machine.releases.complete(candidate.name, candidate.image));
         if (goes_first(candidate.name, machine.running.name)) return {};
+        TRY(ports_.last_update.write(candidate.name.version, undone_by_a_cut));
         return machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file());
     };
     if (const auto done = steps(); !done) {
         ports_.progress("undoing it", 95);
-        const auto removed = machine.releases.remove(candidate.name.version);
+        const auto removed = machine.releases.remove(candidate.name.version).and_then([&] { return ports_.last_update.remove(); });
         const auto narrowed = narrow(machine);
         if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
         return undone(done.error(), removed ? narrowed : removed);

@@ -50,6 +50,12 @@ Result<std::vector<std::string>> admitted(const UpdatePorts& ports, UpdateMachin
     return versions;
 }
 
+// Whether it may still be kept, whatever was noted of it.
+bool is_open(const std::string& version, const UpdateStatus& status) {
+    const bool is_staged = status.staged && status.staged->state == StagedState::staged && status.staged->name.version == version;
+    return is_staged || status.running->name.version == version;
+}
+
 bool is_of(const std::optional<LastUpdate::Note>& note, const std::string& version) { return note && note->version == version; }
 
 PolicyState policy_of(ErrorKind kind) {
@@ -81,10 +87,10 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
     if (const auto read = machine.read_policy(); !read) return missing(read.error());
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
-    if (const auto note = ports_.last_update.read(); note && note->version != machine.running.name.version)
-        status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     const auto releases = TRY(machine.releases.list());
     status_.staged = staged_among(releases, machine.running.name);
+    if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_))
+        status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     status_.admitted = TRY(admitted(ports_, machine, releases));
     if (machine.running.on_trial()) status_.policy = PolicyState::trial;
     else status_.policy = admits_one_release(machine.in_force.policy) ? PolicyState::running : PolicyState::staged;
@@ -136,11 +142,12 @@ Result<void> UpdateService::commit() {
         return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
                     status_.running->name.version);
     if (status_.staged && status_.staged->state == StagedState::staged) return {};
-    if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());  // a later boot was healthy
     if (!admits_one_release(machine->in_force.policy)) {
         ports_.progress("keeping the running release", 10);
         TRY(shut_others_out(*machine));
     }
+    // Noted at an earlier boot, or when it was staged; from here on no cut undoes it.
+    if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());
     for (const StoredRelease& release : TRY(machine->releases.list()))
         if (release.name.version != machine->running.name.version) TRY(machine->releases.remove(release.name.version));
     ports_.progress("only the running release is admitted", 100);

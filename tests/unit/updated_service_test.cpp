@@ -234,6 +234,20 @@ TEST_P(Updates, AConfigurationThatIsNotHealthyFallsBack) {
     EXPECT_THAT(last_failure(), HasSubstr("release 1^1"));
 }
 
+TEST_P(Updates, AConfigurationThatACutTookAfterItsBlessingIsReported) {
+    ASSERT_TRUE(machine.service().stage_configuration({{"torrc.cred", {'t', 'w', 'o'}}}, {}));
+    EXPECT_EQ(last_failure(), "");
+    const auto moments = machine.record([&] { boot(); });
+    EXPECT_EQ(last_failure(), "");
+    const auto blessed =
+        std::ranges::find_if(moments, [](const auto& moment) { return moment.state.medium.read("EFI/Linux/lethe_1^1.efi").has_value(); });
+    ASSERT_NE(blessed, moments.end());
+    BootingMachine after(blessed->state);
+    EXPECT_TRUE(after.boot());
+    EXPECT_EQ(after.version(), "1");
+    EXPECT_THAT(after.service().status().last_failure, HasSubstr("release 1^1"));
+}
+
 TEST_P(Updates, WhatIsStagedIsChosenForTheNextBoot) {
     ASSERT_TRUE(machine.service().stage_configuration({{"torrc.cred", {'t', 'w', 'o'}}}, {}));
     machine.state.one_shot.clear();
