@@ -77,11 +77,18 @@ private:
     AuthorityHistory before_, after_;
 };
 
+// "HSDir of a and b (why)"; each flag and reason once.
 std::string flags_at_risk(std::span<const RelayStanding> standings, const Outage& outage) {
+    std::vector<std::pair<FlagRisk, std::string>> of;
+    for (const auto& standing : standings) {
+        for (const auto& risk : cost_of(standing, outage).at_risk) {
+            const auto same = std::ranges::find(of, risk, &std::pair<FlagRisk, std::string>::first);
+            if (same == of.end()) of.emplace_back(risk, standing.name);
+            else same->second += " and " + standing.name;
+        }
+    }
     std::string text;
-    for (const auto& standing : standings)
-        for (const auto& risk : cost_of(standing, outage).at_risk)
-            text += std::format("{}{} of {} ({})", text.empty() ? "" : ", ", risk.flag, standing.name, risk.why);
+    for (const auto& [risk, names] : of) text += std::format("{}{} of {} ({})", text.empty() ? "" : ", ", risk.flag, names, risk.why);
     return text;
 }
 
@@ -138,15 +145,14 @@ RebootAdvice advise(std::span<const RelayStanding> standings, const Outage& outa
     const std::string costs = flags_at_risk(standings, outage);
     if (costs.empty())
         return {{},
-                counting(outage) == Counting::never ? "Reboot now: authorities do not count an outage of under 1280 s."
-                                                    : "Reboot now: no relay loses a flag by it."};
+                counting(outage) == Counting::never ? "authorities do not count an outage of under 1280 s" : "no relay loses a flag by it"};
     const std::chrono::seconds wait = best_wait(standings, outage);
     if (wait == std::chrono::seconds(0))
-        return {{}, std::format("Reboot now: no later time in the next {} costs less than {}.", in_days(advised_wait_limit), costs)};
+        return {{}, std::format("no later time in the next {} costs less than {}", in_days(advised_wait_limit), costs)};
     std::vector<RelayStanding> then;
     for (const auto& standing : standings) then.push_back(later(standing, wait));
     const std::string left = flags_at_risk(then, outage);
-    return {now + wait, std::format("Wait for {}: a reboot now puts at risk {}; then {}.", in_days(wait), costs,
+    return {now + wait, std::format("a reboot now puts at risk {}; in {} {}", costs, in_days(wait),
                                     left.empty() ? "no relay loses a flag by it" : "no more than " + left)};
 }
 

@@ -46,6 +46,8 @@ struct ConsensusFigures {
 struct FlagRisk {
     std::string flag;
     std::string why;  ///< one clause
+
+    bool operator==(const FlagRisk&) const = default;
 };
 
 /// What an outage costs a relay. Flags that it does not hold are not looked at.
