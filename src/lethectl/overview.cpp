@@ -92,7 +92,9 @@ std::string Overview::text() const {
     if (open && lines.empty()) text += "  no relays yet; make one with `lethectl identity create NAME` as root\n";
     if (!vault.recovery_reason.empty()) text += "  recovery key: " + vault.recovery_reason + "\n";
     if (open) text += trouble_text(keeper);
-    if (updates) text += update_line(*updates, static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    // A policy that does not admit this boot has just been told of.
+    const bool is_told = vault.state == "shut" && updates && updates->policy_state == "mismatch";
+    if (updates && !is_told) text += update_line(*updates, static_cast<std::uint64_t>(now.time_since_epoch().count()));
     return text;
 }
 

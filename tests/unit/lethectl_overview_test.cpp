@@ -136,6 +136,18 @@ TEST(Overview, AShutVaultIsTheOnlyReasonThatIsGiven) {
     EXPECT_FALSE(overview.good());
 }
 
+TEST(Overview, APolicyThatDoesNotAdmitThisBootIsSaidOnce) {
+    Overview overview = well();
+    auto& updates = overview.updates.emplace();
+    updates.policy_state = "mismatch";
+    updates.reason = "the policy does not admit this boot";
+    EXPECT_THAT(overview.text(), HasSubstr("update mismatch: the policy does not admit this boot"));
+    overview.vault.state = "shut";
+    overview.vault.reason = "PCR 11 is another";
+    EXPECT_THAT(overview.text(), Not(HasSubstr("update")));
+    EXPECT_FALSE(overview.good());
+}
+
 TEST(Overview, AnEndedSigningKeyWhoseMasterKeyIsOfflineNeedsAPerson) {
     auto overview = well();
     auto& relay = overview.lines[0].relay;
