@@ -201,7 +201,17 @@ def secure_boot_lane(secure_boot, check, machines):
             machine.up("--secure-boot", "on")
         expect_open(machine, known)
 
+    def missed_phase():
+        machine.up("--no-wait")
+        machine.vm("wait", "--limit", "120", "udev Control Socket")  # the kernel has found its TPM, and nothing is measured yet
+        machine.kill_tpm()
+        machine.vm("wait", "--limit", "120", "reboot: Restarting system")
+        assert "Switch Root" not in machine.log(), "the boot went on"
+
     if not on:
+        check("a boot in which a phase cannot be measured starts again", missed_phase)
+        machine.vm("cut", check=False)
+        machine.restore()
         clock_checks(check, machine, RELAYS)
     check("after all of this the machine itself still opens its vault", back)
 

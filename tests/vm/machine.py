@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,10 @@ class Machine:
         """Waits for the boot after a reboot that the machine itself has begun."""
         self.vm("next")
         expect_predicted(self)
+
+    def kill_tpm(self):
+        """The TPM answers nothing any more in this boot."""
+        os.kill(json.loads((self.folder / "run.json").read_text())["swtpm"]["pid"], signal.SIGKILL)
 
     def down(self):
         self.vm("down")
