@@ -1,18 +1,22 @@
-"""Boots the real image and checks it: python3 run.py [--results JUNIT.xml] [--keep] [LANE...]
+"""Boots the real image and checks it: python3 run.py [--results JUNIT.xml] [--keep] [--until SECONDS] [LANE...]
 
 Two machines run side by side. A lane is a sequence of boots of one machine; each check has a name, and a lane stops at a check that
 fails only when the later ones need it.
 """
 
 import argparse
+import json
 import threading
 import time
 import traceback
 from xml.sax.saxutils import quoteattr
 
 import lanes
+from machine import CACHE
 
 
+# When each lane ran last, and how long it took, on this machine.
+HISTORY = CACHE / "lanes.json"
 ALL = {**lanes.LANES, **lanes.LONG_LANES}
 
 
@@ -46,19 +50,45 @@ class Report:
             out.write("</testsuite>\n")
 
 
+class History:
+    """Which lanes are due: with a limit of time, those come first that have not run for longest."""
+
+    def __init__(self):
+        self.lanes = json.loads(HISTORY.read_text()) if HISTORY.exists() else {}
+        self.lock = threading.Lock()
+
+    def due(self, names):
+        return sorted(names, key=lambda name: self.lanes.get(name, {"end": 0})["end"])
+
+    def fits(self, name, seconds):
+        """Whether a lane would end in time. One that never ran here is started while there is any."""
+        return seconds > self.lanes.get(name, {"seconds": 0})["seconds"]
+
+    def ran(self, name, seconds):
+        with self.lock:
+            self.lanes[name] = {"end": time.time(), "seconds": seconds}
+            HISTORY.write_text(json.dumps(self.lanes))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", metavar="JUNIT.xml")
     parser.add_argument("--keep", action="store_true", help="leave the machines for a look")
+    parser.add_argument("--until", type=float, metavar="SECONDS", help="since 1970: start no lane that would not end by then, and say which")
     parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(ALL))
     options = parser.parse_args()
     report = Report()
-    waiting = [(name, ALL[name]) for name in options.lanes or lanes.LANES]
+    history, left_out = History(), []
+    names = options.lanes or list(lanes.LANES)
+    waiting = history.due(names) if options.until else names
 
     def work():
         while waiting:
-            name, lane = waiting.pop(0)
-            machines = []
+            name = waiting.pop(0)
+            if options.until and not history.fits(name, options.until - time.time()):
+                left_out.append(name)
+                continue
+            lane, machines, begin = ALL[name], [], time.monotonic()
             try:
                 lane(lambda text, action: report.check(name, text, action), machines)
             except lanes.Stop:
@@ -68,12 +98,15 @@ def main():
                 report.check(name, "the lane runs to its end", lambda: (_ for _ in ()).throw(AssertionError(error)))
             for machine in machines:
                 machine.vm("cut" if options.keep else "rm", check=False)
+            history.ran(name, time.monotonic() - begin)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    for name in left_out:
+        print(f"not run for want of time: {name}", flush=True)
     if options.results:
         report.write(options.results)
     return 1 if any(failure for *_, failure in report.cases) else 0
