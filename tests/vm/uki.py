@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pefile
 
-KEYS = Path(os.environ["LETHE_CACHE"]) / "keys"
+KEYS = Path(os.environ["LETHE_KEYS"])  # of the debug profile
 
 
 def find_section(uki, section):

@@ -1,7 +1,8 @@
 # Sourced by the tools: gives each of them a Debian 13 (trixie) system to work in.
 #
 #   trixie_prepare           installs what is missing; says what it does
-#   trixie_run COMMAND ...   runs a command there; the checkout and the cache have the same paths inside
+#   trixie_run COMMAND ...   runs a command there; the checkout and the cache have the same paths inside, and for that command alone the
+#                            folder that trixie_keys names, when it is set
 #
 # On trixie that system is the machine itself. Elsewhere it is a root made by mmdebstrap in the user's cache folder, entered by chroot
 # in a mount namespace of its own, so that nothing stays mounted when the command ends.
@@ -65,7 +66,7 @@ SOURCES
 trixie_run() {
     if on_trixie; then "$@"; return; fi
     unshare --mount --propagation slave bash -euc '
-        root=$1 top=$2 cache=$3 cwd=$4; shift 4
+        root=$1 top=$2 cache=$3 cwd=$4 keys=$5; shift 5
         mount --bind "$root" "$root"                     # mkosi wants its root to be a mount point
         mount -t proc proc "$root/proc"
         mount --rbind /sys "$root/sys"
@@ -79,9 +80,10 @@ trixie_run() {
             shared=$(realpath -s "$top/../shared")
             mkdir -p "$root$shared"; mount --bind -o ro "$shared" "$root$shared"
         fi
+        if [ -n "$keys" ]; then mkdir -p "$root$keys"; mount --bind "$keys" "$root$keys"; fi
         cp -L /etc/resolv.conf "$root/etc/resolv.conf"
         exec chroot "$root" /usr/bin/env -C "$cwd" HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"
-    ' trixie_run "$trixie_root" "$lethe_top" "$LETHE_CACHE" "$PWD" "$@"
+    ' trixie_run "$trixie_root" "$lethe_top" "$LETHE_CACHE" "$PWD" "${trixie_keys:-}" "$@"
 }
 
 lethe_version() { sed -n "s/^  version: '\(.*\)',/\1/p" "$lethe_top/meson.build"; }

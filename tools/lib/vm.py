@@ -167,7 +167,7 @@ class Machine:
     def prepare(self, options):
         """Makes what is missing, and changes what the options say."""
         profile = options.profile or self.settings.get("profile", "debug")
-        secure_boot = options.secure_boot or self.settings.get("secure_boot", "off")
+        secure_boot = options.secure_boot or self.settings.get("secure_boot", "on")
         hardware = options.hardware or self.settings.get("hardware", "virtio")
         network = bool(options.network_from) or (self.settings.get("network", False) and not options.disk_from)
         if options.network_from:
@@ -183,7 +183,7 @@ class Machine:
                 subprocess.run(["cp", "--sparse=always", "/dev/stdin", "disk.new"], stdin=disk, check=True)
             os.rename("disk.new", "disk.raw")
         if secure_boot != self.settings.get("secure_boot") or not Path("OVMF_VARS.fd").exists():
-            self.make_variables(secure_boot)
+            self.make_variables(secure_boot, "production" if profile in ("production", "metal") else "debug")
         if options.new_tpm or not Path("tpm").exists():
             shutil.rmtree("tpm", ignore_errors=True)
             os.mkdir("tpm", 0o700)
@@ -208,18 +208,19 @@ class Machine:
             Path("offer.erofs").unlink(missing_ok=True)
             subprocess.run(["mkfs.erofs", "-d0", "--chunksize=65536", "offer.erofs", folder], check=True, stdout=subprocess.DEVNULL)
 
-    def make_variables(self, secure_boot):
-        """The firmware's variables; with Secure Boot on, our own keys are enrolled, so that no boot is needed for that."""
-        if secure_boot == "off":
+    def make_variables(self, secure_boot, keys):
+        """The firmware's variables. With Secure Boot on, the profile's keys are enrolled, so that no boot is needed for that; in setup mode
+        there are none, and the boot loader enrols those that lie on the disk."""
+        if secure_boot != "on":
             shutil.copyfile(OVMF / "OVMF_VARS_4M.fd", "OVMF_VARS.fd")
             return
-        keys = CACHE / "keys"
+        keys = CACHE / "certificates" / keys
         if not (keys / "db.pem").exists():
             raise Failure("no Secure Boot keys; tools/vm build makes them")
         subprocess.run(["virt-fw-vars", "--loglevel", "error", "-i", OVMF / "OVMF_VARS_4M.fd", "-o", "OVMF_VARS.fd",
                         "--set-pk", OWNER, keys / "PK.pem", "--add-kek", OWNER, keys / "KEK.pem", "--add-db", OWNER, keys / "db.pem", "--secure-boot"], check=True)
 
-    def start(self, smbios=(), count_instructions=False, date=None):
+    def start(self, smbios=(), count_instructions=False, date=None, fw_cfg=(), dhcp=None):
         for path in Path(".").glob("*.sock"):
             path.unlink()
         console = Path("console.log")
@@ -231,7 +232,7 @@ class Machine:
         def chardev(name, *more):
             return ["-chardev", ",".join([f"socket,id={name},path={name}.sock,server=on,wait=off", *more])]
 
-        secure = self.settings["secure_boot"] == "on"
+        secure = self.settings["secure_boot"] != "off"
         code = OVMF / ("OVMF_CODE_4M.secboot.fd" if secure else "OVMF_CODE_4M.fd")
         arguments = [
             "qemu-system-x86_64", "-name", f"lethe-{self.name}", "-nodefaults", "-display", "none", "-smp", "2", "-m", str(MEMORY_MB),
@@ -241,7 +242,7 @@ class Machine:
             *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []),
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", "if=pflash,format=raw,unit=1,file=OVMF_VARS.fd",
-            *self.boot_device(),
+            *self.boot_device(dhcp),
             "-chardev", "socket,id=tpm,path=swtpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
             "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
             *chardev("serial", "logfile=console.log,logappend=on"), "-serial", "chardev:serial",
@@ -253,10 +254,13 @@ class Machine:
         ]
         for value in smbios:
             arguments += ["-smbios", "type=11,value=" + value.replace(",", ",,")]
+        for setting in fw_cfg:
+            name, _, value = setting.partition("=")
+            arguments += ["-fw_cfg", f"name={name},string=" + value.replace(",", ",,")]
         run["qemu"] = spawn(arguments, "qemu.log")
         Path("run.json").write_text(json.dumps(run))
 
-    def boot_device(self):
+    def boot_device(self, dhcp):
         """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server.
 
         As in a machine of metal: a disk and a card that reaches nothing, what the card sends being kept in network.pcap.
@@ -269,6 +273,8 @@ class Machine:
         devices = ["-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", f"{disk},drive=disk,bootindex=0"]
         if Path("offer.erofs").exists():
             devices += ["-drive", "if=none,id=offer,format=raw,file=offer.erofs,readonly=on", "-device", "virtio-blk-pci,drive=offer,serial=offer"]
+        if dhcp is not None:
+            return [*devices, "-nic", f"user,model=virtio-net-pci,romfile=,restrict=on,{dhcp}"]
         if card is None:
             return ["-nic", "none", *devices]
         return [*devices, "-netdev", "user,id=net,restrict=on", "-device", f"{card},netdev=net,romfile=",
@@ -489,7 +495,7 @@ def up(options):
     machine.must_be_off()
     machine.cut()  # a TPM left over
     machine.prepare(options)
-    machine.start(options.smbios, options.count_instructions, options.date)
+    machine.start(options.smbios, options.count_instructions, options.date, options.fw_cfg, options.dhcp)
     if not options.no_wait:
         machine.wait_until_up(options.limit)
 
@@ -660,9 +666,12 @@ def main():
     sub.add_argument("--disk-from", metavar="FILE", help="boot a copy of this disk, not of the newest image")
     sub.add_argument("--network-from", metavar="FILE", help="no disk: boot a copy of this UKI over the network")
     sub.add_argument("--profile", help="which image: debug (default) or production")
-    sub.add_argument("--secure-boot", choices=["on", "off"], help="default: as before, off for a new machine")
+    sub.add_argument("--secure-boot", choices=["on", "off", "setup"],
+                     help="setup: the firmware has no keys yet and waits for some (default: as before, on for a new machine)")
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
+    sub.add_argument("--fw-cfg", action="append", default=[], metavar="NAME=STRING", help="a file of QEMU's firmware configuration, likewise")
+    sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -nic user), likewise")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
     sub.add_argument("--offer", action="append", default=[], metavar="NAME=FILE",
                      help="FILE as NAME on a disk /dev/disk/by-id/virtio-offer, from now on in the place of what was offered before")

@@ -1,0 +1,84 @@
+# Sourced after trixie.sh: the keys that sign images, and what a firmware gets to know of them.
+#
+#   keys_choose PROFILE             sets keys_set (debug or production) and keys, its folder; certificates, which anyone may see
+#   keys_prepare PASSPHRASE_FILE    makes the keys that are missing; without a file, keys that are protected ask at the terminal
+#   keys_run COMMAND ...            runs a command on Debian 13 that finds the keys, in clear, in /run/lethe-keys
+#   keys_vm COMMAND ...             runs one that signs releases of the debug profile in tests: $LETHE_KEYS is that set's folder
+#
+# A set is PK, KEK and db: NAME.key (PKCS #8, readable by its owner alone) and NAME.pem, a certificate. db signs images; PK and KEK are what
+# the firmware wants to see above it. Debug images have a set of their own: no machine that believes production believes them.
+
+lethe_keys=${XDG_DATA_HOME:-$HOME/.local/share}/lethe
+keys_passphrase=
+
+keys_choose() {
+    case $1 in
+        production|metal) keys_set=production ;;
+        *) keys_set=debug ;;
+    esac
+    keys=$lethe_keys/$keys_set certificates=$LETHE_CACHE/certificates/$keys_set
+}
+
+keys_prepare() {
+    local file=$1 name
+    (umask 077; mkdir -p "$keys")
+    chmod 700 "$lethe_keys" "$keys"
+    mkdir -p "$certificates"
+    if [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
+        say "new keys are made: $LETHE_CACHE/keys, which signed every profile, is used no more; move it to $keys to go on with it"
+    fi
+    if [ -n "$file" ]; then
+        IFS= read -r keys_passphrase <"$file" || [ -n "$keys_passphrase" ] || die "no passphrase in $file"
+        [ ${#keys_passphrase} -ge 4 ] || die "the passphrase in $file has less than 4 characters"
+    elif grep -qs 'ENCRYPTED' "$keys"/*.key; then
+        [ -t 0 ] || die "the keys in $keys have a passphrase; give --passphrase-file"
+        IFS= read -rsp "Passphrase of the keys in $keys: " keys_passphrase && echo >&2
+    fi
+    for name in PK KEK db; do
+        if [ ! -e "$keys/$name.pem" ]; then
+            say "making the $keys_set key $name in $keys"
+            keys_make "$name"
+        fi
+        cp "$keys/$name.pem" "$certificates/$name.pem"
+    done
+}
+
+# A key is in clear nowhere but in memory, unless there is no passphrase.
+keys_make() {
+    printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private bash -euc '
+        folder=$1 name=$2 set=$3
+        umask 077
+        IFS= read -r passphrase
+        mkdir -p /run/lethe-keys
+        mount -t tmpfs -o mode=700,size=1M lethe-keys /run/lethe-keys
+        openssl req -quiet -new -x509 -newkey rsa:2048 -noenc -sha256 -days 3650 -subj "/CN=Lethe $set $name/" \
+            -keyout /run/lethe-keys/key -out /run/lethe-keys/pem
+        if [ -n "$passphrase" ]; then
+            printf "%s\n" "$passphrase" | openssl pkcs8 -topk8 -in /run/lethe-keys/key -out "$folder/$name.key" -passout stdin
+        else
+            cp /run/lethe-keys/key "$folder/$name.key"
+        fi
+        cp /run/lethe-keys/pem "$folder/$name.pem"
+    ' keys_make "$keys" "$name" "$keys_set"
+}
+
+keys_run() {
+    printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private bash -euc '
+        folder=$1; shift
+        IFS= read -r passphrase
+        mkdir -p /run/lethe-keys
+        mount -t tmpfs -o mode=700,size=1M lethe-keys /run/lethe-keys
+        (umask 077
+        for name in PK KEK db; do
+            cp "$folder/$name.pem" /run/lethe-keys/
+            printf "%s\n" "$passphrase" | openssl pkey -in "$folder/$name.key" -passin stdin -out "/run/lethe-keys/$name.key" 2>/dev/null ||
+                { echo "the passphrase does not open $folder/$name.key" >&2; exit 1; }
+        done)
+        unset passphrase
+        "$@" </dev/null
+    ' keys_run "$keys" "$@"
+}
+
+keys_vm() {
+    trixie_keys=$lethe_keys/debug trixie_run env LETHE_CACHE="$LETHE_CACHE" LETHE_KEYS="$lethe_keys/debug" "$@"
+}
