@@ -1,16 +1,19 @@
 """Boots the real image and checks it: python3 run.py [--results JUNIT.xml] [--keep] [--until SECONDS] [LANE...]
 
 Two machines run side by side. A lane is a sequence of boots of one machine; each check has a name, and a lane stops at a check that
-fails only when the later ones need it.
+fails only when the later ones need it. A check that fails keeps what its machines say in a folder that is printed with it.
 """
 
 import argparse
 import json
+import shutil
 import threading
 import time
 import traceback
+from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+import evidence
 import lanes
 from machine import CACHE
 
@@ -21,11 +24,12 @@ ALL = {**lanes.LANES, **lanes.LONG_LANES}
 
 
 class Report:
-    def __init__(self):
+    def __init__(self, folder):
         self.cases = []
         self.lock = threading.Lock()
+        self.folder = folder  # for what failing checks leave
 
-    def check(self, lane, name, action):
+    def check(self, lane, name, action, machines):
         """Runs one check; says and keeps how it went. Returns whether it passed."""
         begin, failure = time.monotonic(), None
         try:
@@ -34,11 +38,21 @@ class Report:
             failure = str(error) or repr(error)
             if not isinstance(error, AssertionError):
                 failure += "\n" + traceback.format_exc()
+            failure = self.keep(lane, name, machines) + failure
         seconds = time.monotonic() - begin
         with self.lock:
             self.cases.append((lane, name, seconds, failure))
             print(f"{'FAIL' if failure else 'ok  '} {lane}: {name} ({seconds:.0f} s)" + (f"\n     {failure}" if failure else ""), flush=True)
         return failure is None
+
+    def keep(self, lane, name, machines):
+        """The beginning of a failure's text: where its evidence lies."""
+        place = self.folder / evidence.folder_name(lane) / evidence.folder_name(name)
+        try:
+            evidence.keep(machines, place)
+        except Exception as error:  # the check's own failure is what matters
+            return f"[{place}, not whole: {error!r}] "
+        return f"[{place}] "
 
     def write(self, path):
         with open(path, "w") as out:
@@ -77,7 +91,9 @@ def main():
     parser.add_argument("--until", type=float, metavar="SECONDS", help="since 1970: start no lane that would not end by then, and say which")
     parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(ALL))
     options = parser.parse_args()
-    report = Report()
+    folder = Path(options.results).parent / "vm-failed" if options.results else CACHE / "vm-failed"
+    shutil.rmtree(folder, ignore_errors=True)
+    report = Report(folder.resolve())
     history, left_out = History(), []
     names = options.lanes or list(lanes.LANES)
     waiting = history.due(names) if options.until else names
@@ -90,12 +106,12 @@ def main():
                 continue
             lane, machines, begin = ALL[name], [], time.monotonic()
             try:
-                lane(lambda text, action: report.check(name, text, action), machines)
+                lane(lambda text, action: report.check(name, text, action, machines), machines)
             except lanes.Stop:
                 pass
             except Exception:
                 error = traceback.format_exc()
-                report.check(name, "the lane runs to its end", lambda: (_ for _ in ()).throw(AssertionError(error)))
+                report.check(name, "the lane runs to its end", lambda: (_ for _ in ()).throw(AssertionError(error)), machines)
             for machine in machines:
                 machine.vm("cut" if options.keep else "rm", check=False)
             history.ran(name, time.monotonic() - begin)
