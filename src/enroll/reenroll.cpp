@@ -13,13 +13,28 @@ namespace lethe {
 
 namespace {
 
+// Whether this is an answer to the question if the vault opens. A TPM that is away, or locked out, and a disk that fails leave it open.
+bool says_shut(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::policy_mismatch:
+        case ErrorKind::wrong_state:
+        case ErrorKind::rollback:
+        case ErrorKind::not_found:
+        case ErrorKind::corrupt:
+            return true;
+        default:
+            return false;
+    }
+}
+
 // In a boot that opens the vault there is nothing to recover, and a policy to lose.
 Result<void> check_shut(const EnrolmentPorts& ports) {
-    const auto files = read_policy_files(ports.store);
-    if (!files) return {};
-    const auto policies = *files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>();
-    if (!open_vault(ports.tpm, ports.store, policies)) return {};
-    return fail(ErrorKind::wrong_state, "this boot opens the vault: there is nothing to recover");
+    const auto opened = read_policy_files(ports.store).and_then([&](const std::vector<PolicyFile>& files) {
+        return open_vault(ports.tpm, ports.store, files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>());
+    });
+    if (opened) return fail(ErrorKind::wrong_state, "this boot opens the vault: there is nothing to recover");
+    if (says_shut(opened.error().kind)) return {};
+    return in_context(opened.error(), "cannot tell whether this boot opens the vault, so that nothing was changed");
 }
 
 bool same_fingerprint(std::string_view left, std::string_view right) {

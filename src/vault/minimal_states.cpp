@@ -65,29 +65,49 @@ Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle) {
 }  // namespace
 
 struct MinimalStates::Slots {
+    std::uint32_t handle = minimal_state_index_handle;
     std::size_t octets = 0;  ///< of one slot; 0: there is no index
     bool written = false;
     std::array<std::optional<ObjectVersion>, 2> versions;
+    bool other_is_there = false;  ///< the index at the other handle: power went while it was replaced
 
-    std::size_t newest() const {
-        const auto generation = [&](std::size_t slot) { return versions[slot] ? versions[slot]->generation : 0; };
-        return generation(1) > generation(0) ? 1 : 0;
+    std::size_t newest() const { return generation_in(1) > generation_in(0) ? 1 : 0; }
+    std::uint64_t generation() const { return generation_in(newest()); }
+    std::uint64_t next_generation() const { return generation() + 1; }
+    std::uint32_t other_handle() const {
+        return handle == minimal_state_index_handle ? minimal_state_second_handle : minimal_state_index_handle;
     }
-    std::uint64_t next_generation() const { return versions[newest()] ? versions[newest()]->generation + 1 : 1; }
+
+private:
+    std::uint64_t generation_in(std::size_t slot) const { return versions[slot] ? versions[slot]->generation : 0; }
 };
 
+// Both are there when power went while a larger index took the place of the first: the newer one counts.
 Result<MinimalStates::Slots> MinimalStates::read_slots() const {
+    Slots first = TRY(read_index(minimal_state_index_handle));
+    auto second = read_index(minimal_state_second_handle);
+    // What is somebody else's there is in nobody's way until the first has to grow.
+    if (!second && second.error().kind == ErrorKind::wrong_state) return first;
+    if (!second) return std::unexpected(second.error());
+    const bool second_counts = second->octets != 0 && (first.octets == 0 || second->generation() > first.generation());
+    const bool both = first.octets != 0 && second->octets != 0;
+    Slots slots = second_counts ? std::move(*second) : std::move(first);
+    slots.other_is_there = both;
+    return slots;
+}
+
+Result<MinimalStates::Slots> MinimalStates::read_index(std::uint32_t handle) const {
     Slots slots;
-    const auto area = tpm_->nv_area(minimal_state_index_handle);
+    slots.handle = handle;
+    const auto area = tpm_->nv_area(handle);
     if (!area && area.error().kind == ErrorKind::not_found) return slots;
     const NvArea found = TRY(area);
     if (!found.plain || found.octets % (2 * half_step_octets) != 0 || found.octets > 2 * half_limit_octets)
-        return fail(ErrorKind::wrong_state, "NV index {:#x} is not Lethe's: whose it is has to find it another place",
-                    minimal_state_index_handle);
+        return fail(ErrorKind::wrong_state, "NV index {:#x} is not Lethe's: whose it is has to find it another place", handle);
     slots.octets = found.octets / 2;
     slots.written = found.written;
     if (!found.written) return slots;
-    const Octets octets = TRY(tpm_->nv_read(minimal_state_index_handle));
+    const Octets octets = TRY(tpm_->nv_read(handle));
     for (std::size_t slot = 0; slot < 2; ++slot) {
         OctetReader reader(OctetView(octets).subspan(slot * slots.octets, slots.octets));
         const auto object = reader.sized16();
@@ -101,7 +121,7 @@ Result<MinimalStates::Relays> MinimalStates::read() {
     const Slots slots = TRY(read_slots());
     if (!slots.written) return fail(ErrorKind::not_found, "the TPM has no minimal state");
     const auto& newest = slots.versions[slots.newest()];
-    if (!newest) return fail(ErrorKind::corrupt, "the minimal state in the TPM (NV index {:#x}) is not whole", minimal_state_index_handle);
+    if (!newest) return fail(ErrorKind::corrupt, "the minimal state in the TPM (NV index {:#x}) is not whole", slots.handle);
     Version version = TRY(decode(newest->payload.expose()));
     if (numbered_) TRY(accept(version.number));
     return std::move(version.relays);
@@ -141,41 +161,51 @@ Result<void> MinimalStates::write(const Relays& relays) {
     if (!fits(relays))
         return fail(ErrorKind::invalid_argument, "the minimal states of {} relays take more than the {} octets that the TPM is given",
                     relays.size(), half_limit_octets);
-    Slots slots = TRY(read_slots());
+    const Slots slots = TRY(read_slots());
     const Version version{TRY(next_number(slots)), relays};
     TRY(write_slot(slots, encrypt_object(key_, id, slots.next_generation(), encode(version))));
     return numbered_ ? counter_.increment() : Result<void>{};
 }
 
-Result<void> MinimalStates::write_slot(Slots& slots, OctetView object) {
-    if (const std::size_t wanted = slot_octets_for(object); wanted > slots.octets) {
-        if (2 * wanted > TRY(tpm_->nv_limits()).index_octets)
-            return fail(ErrorKind::wrong_state, "an NV index of this TPM has no room for the minimal state of these relays");
-        if (slots.octets != 0) TRY(tpm_->nv_undefine(minimal_state_index_handle));
-        TRY(tpm_->nv_define(minimal_state_index_handle, static_cast<std::uint16_t>(2 * wanted)));
-        slots = {.octets = wanted, .written = false, .versions = {}};
-    }
-    // The first write makes both slots, so that what is read later is not undefined.
-    if (!slots.written) {
-        Octets both = slot_with(object, slots.octets);
-        both.resize(2 * slots.octets);
-        return tpm_->nv_write(minimal_state_index_handle, 0, both);
-    }
+Result<void> MinimalStates::write_slot(const Slots& slots, OctetView object) {
+    if (slots.other_is_there) TRY(undefine_if_there(*tpm_, slots.other_handle()));
+    if (slot_octets_for(object) > slots.octets) return write_larger(slots, object);
+    if (!slots.written) return write_both(slots.handle, slots.octets, object);
     const std::size_t target = slots.versions[slots.newest()] ? 1 - slots.newest() : 0;
-    return tpm_->nv_write(minimal_state_index_handle, static_cast<std::uint16_t>(target * slots.octets), slot_with(object, slots.octets));
+    return tpm_->nv_write(slots.handle, static_cast<std::uint16_t>(target * slots.octets), slot_with(object, slots.octets));
+}
+
+// The index that is there goes when the larger one has been written, so that there is one whole index whenever power goes.
+Result<void> MinimalStates::write_larger(const Slots& slots, OctetView object) {
+    const std::size_t wanted = slot_octets_for(object);
+    if (2 * wanted > TRY(tpm_->nv_limits()).index_octets)
+        return fail(ErrorKind::wrong_state, "an NV index of this TPM has no room for the minimal state of these relays");
+    const bool grows = slots.octets != 0;
+    const std::uint32_t handle = grows ? slots.other_handle() : slots.handle;
+    TRY(tpm_->nv_define(handle, static_cast<std::uint16_t>(2 * wanted)));
+    TRY(write_both(handle, wanted, object));
+    return grows ? tpm_->nv_undefine(slots.handle) : Result<void>{};
+}
+
+// The first write makes both slots, so that what is read later is not undefined.
+Result<void> MinimalStates::write_both(std::uint32_t handle, std::size_t slot_octets, OctetView object) {
+    Octets both = slot_with(object, slot_octets);
+    both.resize(2 * slot_octets);
+    return tpm_->nv_write(handle, 0, both);
 }
 
 Result<void> MinimalStates::reset() {
     const Slots slots = TRY(read_slots());
+    if (slots.other_is_there) TRY(undefine_if_there(*tpm_, slots.other_handle()));
     if (slots.octets != 0) {
-        TRY(tpm_->nv_write(minimal_state_index_handle, 0, Octets(2 * slots.octets)));
-        TRY(tpm_->nv_undefine(minimal_state_index_handle));
+        TRY(tpm_->nv_write(slots.handle, 0, Octets(2 * slots.octets)));
+        TRY(tpm_->nv_undefine(slots.handle));
     }
     return numbered_ ? counter_.define_anew() : Result<void>{};
 }
 
 Result<void> forget_numbered_states(Tpm& tpm) {
-    TRY(undefine_if_there(tpm, minimal_state_index_handle));
+    for (const auto handle : {minimal_state_index_handle, minimal_state_second_handle}) TRY(undefine_if_there(tpm, handle));
     return undefine_if_there(tpm, counter_index_handle);
 }
 

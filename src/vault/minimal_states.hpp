@@ -6,6 +6,10 @@
 
 namespace lethe {
 
+/// Where a larger index of minimal states is made, beside the one at minimal_state_index_handle; a still larger one is made there again. So
+/// the index is at one of the two handles, and at both only while it grows.
+constexpr std::uint32_t minimal_state_second_handle = 0x0180010f;
+
 /// The minimal state of each relay, in an NV index of the TPM (minimal_state_index_handle): what is left when the disk is lost, and all
 /// that a machine without a disk keeps. Two slots in one index; a write takes one TPM command, which power cannot tear, and leaves the
 /// other slot.
@@ -32,8 +36,8 @@ public:
     /// Whether a slot has room for this.
     bool fits(const Relays& relays) const;
 
-    /// Writes into the older slot, and counts when this is numbered. The index is made when there is none, and made anew, larger, when a
-    /// slot is too small.
+    /// Writes into the older slot, and counts when this is numbered. The index is made when there is none; when a slot is too small, a
+    /// larger index is made and written before this one is undefined, for which the TPM needs room for both.
     /// @error invalid_argument  not fits(). Nothing has been written.
     /// @error rollback          numbered, and the counter is gone.
     /// @error wrong_state       the index is not Lethe's, or the TPM has no room.
@@ -48,7 +52,10 @@ private:
     Result<Slots> read_slots() const;
     Result<void> accept(std::uint64_t number);
     Result<std::uint64_t> next_number(const Slots& slots);
-    Result<void> write_slot(Slots& slots, OctetView object);
+    Result<Slots> read_index(std::uint32_t handle) const;
+    Result<void> write_slot(const Slots& slots, OctetView object);
+    Result<void> write_larger(const Slots& slots, OctetView object);
+    Result<void> write_both(std::uint32_t handle, std::size_t slot_octets, OctetView object);
 
     Tpm* tpm_;
     Secret key_;

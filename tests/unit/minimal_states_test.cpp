@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <random>
 #include <ranges>
 
+#include "borrowed_tpm.hpp"
 #include "fake_tpm.hpp"
 
 namespace lethe {
@@ -88,6 +90,64 @@ TEST_F(MinimalStatesTest, TheIndexGrowsWithTheRelaysUntilItIsFull) {
     expect(noise_of(6));
 }
 
+// A TPM whose power goes after some commands that change it.
+struct CutTpm : BorrowedTpm {
+    int left;
+    CutTpm(Tpm& tpm, int left) : BorrowedTpm(tpm), left(left) {}
+    Result<void> spend() { return left-- > 0 ? Result<void>{} : fail(ErrorKind::tpm_unavailable, "the power is gone"); }
+    Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override {
+        TRY(spend());
+        return tpm_.nv_define(handle, octets);
+    }
+    Result<void> nv_undefine(std::uint32_t handle) override {
+        TRY(spend());
+        return tpm_.nv_undefine(handle);
+    }
+    Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override {
+        TRY(spend());
+        return tpm_.nv_write(handle, offset, octets);
+    }
+};
+
+std::size_t indices_in(Tpm& tpm) {
+    return static_cast<std::size_t>(std::ranges::count_if(std::array{minimal_state_index_handle, minimal_state_second_handle},
+                                                          [&](std::uint32_t handle) { return tpm.nv_area(handle).has_value(); }));
+}
+
+// Wherever power goes while the index grows, the state of before or the new one is there, and the next write leaves one index.
+TEST(MinimalStatesCut, AnIndexThatGrowsLosesNothing) {
+    const VaultKey key{Secret::copy_of(Octets(32, 7))};
+    const auto before = noise_of(1), after = noise_of(5), later = noise_of(6);
+    for (const bool numbered : {false, true}) {
+        bool is_through = false;
+        for (int commands = 0; !is_through; ++commands) {
+            FakeTpm tpm;
+            ASSERT_TRUE(MinimalStates(tpm, key, numbered).write(before));
+            CutTpm cut(tpm, commands);
+            is_through = MinimalStates(cut, key, numbered).write(after).has_value();
+            const auto found = MinimalStates(tpm, key, numbered).read();
+            ASSERT_TRUE(found) << commands << ": " << found.error().message;
+            EXPECT_TRUE(*found == before || *found == after) << commands;
+            for (const auto& relays : {after, later}) {
+                const auto written = MinimalStates(tpm, key, numbered).write(relays);
+                ASSERT_TRUE(written) << commands << ": " << written.error().message;
+                EXPECT_EQ(MinimalStates(tpm, key, numbered).read().value(), relays) << commands;
+            }
+            EXPECT_EQ(indices_in(tpm), 1u) << commands;
+            ASSERT_LT(commands, 20);
+        }
+    }
+}
+
+TEST_F(MinimalStatesTest, WithoutRoomForTheLargerIndexKeepsTheOneThatIsThere) {
+    write(states, noise_of(1));
+    tpm.limit_nv({2048, 1024}, 700);
+    EXPECT_EQ(states.write(noise_of(3)).error().kind, ErrorKind::wrong_state);
+    expect(noise_of(1));
+    write(states, relays_of(1, 9));
+    expect(relays_of(1, 9));
+}
+
 TEST_F(MinimalStatesTest, AreNotReadWithAnotherKeyNorFromAnIndexOfOthers) {
     write(states, relays_of(1, 1));
     const VaultKey other{Secret::copy_of(Octets(32, 8))};
@@ -140,7 +200,7 @@ TEST_F(MinimalStatesTest, AVaultThatIsGivenUpLeavesNoneOfItBehind) {
     ASSERT_TRUE(forget_numbered_states(tpm));
     write(numbered, relays_of(1, 1));
     ASSERT_TRUE(forget_numbered_states(tpm));
-    for (const auto handle : {minimal_state_index_handle, counter_index_handle})
+    for (const auto handle : {minimal_state_index_handle, minimal_state_second_handle, counter_index_handle})
         EXPECT_EQ(tpm.nv_area(handle).error().kind, ErrorKind::not_found);
 }
 

@@ -1,6 +1,7 @@
 #include "enroll/reenroll.hpp"
 
 #include "base/file.hpp"
+#include "borrowed_tpm.hpp"
 #include "enroll/lock_boot.hpp"
 #include "fake_pcrlock.hpp"
 #include "keyring/keyring.hpp"
@@ -16,6 +17,15 @@ const std::string alice_fingerprint = alice().fingerprints.rsa_hex();
 struct BootedTpm : FakeTpm {
     explicit BootedTpm(std::uint8_t octet = 1) {
         for (unsigned pcr : {0, 4, 7, 11}) extend(pcr, digest_of(octet));
+    }
+};
+
+// A TPM that has no answer when it is asked for the vault key.
+struct UnsealFails : BorrowedTpm {
+    Error error;
+    UnsealFails(Tpm& tpm, Error error) : BorrowedTpm(tpm), error(std::move(error)) {}
+    Result<Secret> unseal(const TpmReference&, const TpmReference&, const SealedObject&, const PcrPolicy&) override {
+        return std::unexpected(error);
     }
 };
 
@@ -131,6 +141,22 @@ TEST_F(Reenroll, WhereTheVaultOpensItIsRefusedAndChangesNothing) {
     EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::wrong_state, "nothing to recover"));
     EXPECT_EQ(files(), before);
     EXPECT_TRUE(open(old_tpm));
+}
+
+// The index's policy is the one thing that a mistake here costs for good.
+TEST_F(Reenroll, WhereNobodyCanTellWhetherTheVaultOpensItIsRefusedAndChangesNothing) {
+    const auto before = files();
+    const auto content = *old_tpm.nv_read(policy_index_handle);
+    for (const auto kind : {ErrorKind::tpm_unavailable, ErrorKind::tpm_locked_out, ErrorKind::io}) {
+        UnsealFails tpm(old_tpm, {kind, "not now"});
+        FakePcrlock pcrlock(old_tpm);
+        auto with = ports(old_tpm, pcrlock);
+        const auto refused = reenroll({tpm, with.store, with.store_in_tpm, with.pcrlock, with.booted_image, with.progress},
+                                      {RecoverySecretKey(Secret::copy_of(pair.secret_key.octets().expose())), alice_fingerprint, {}});
+        EXPECT_TRUE(is_error(refused, kind, "cannot tell whether this boot opens the vault"));
+        EXPECT_EQ(files(), before);
+        EXPECT_EQ(*old_tpm.nv_read(policy_index_handle), content);
+    }
 }
 
 TEST_F(Reenroll, AnotherKeyOrFingerprintIsRefusedAndChangesNothing) {
