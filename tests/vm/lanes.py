@@ -9,7 +9,9 @@ from pathlib import Path
 
 import contents
 import uki
+from boots import busy_boots_lane, late_tpm_lane
 from cuts import cuts_lane
+from inputs import inputs_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
@@ -74,7 +76,7 @@ def expect_shut(machine, reason):
 def secure_boot_lane(secure_boot, check, machines):
     """Enrolment, reboots, and every change that must be refused, with Secure Boot on or off."""
     on = secure_boot == "on"
-    pcrs = [4, 7, 11, 12, 13] if on else [4, 11, 12, 13]
+    pcrs = [4, 7, 11, 12, 13] if on else [2, 4, 11, 12, 13]
     name = f"test-sb-{secure_boot}"
     known = {}
 
@@ -177,9 +179,7 @@ def secure_boot_lane(secure_boot, check, machines):
     if on:
         def unsigned():
             machine.put(path, changed(b".cmdline", b"loglevel=4", b"loglevel=5"))
-            machine.vm("up", "--profile", "debug", "--no-wait")
-            machine.vm("wait", "--limit", "90", "Security Violation|Access [Dd]enied|Error loading|Failed to (start|load|execute)")
-            assert "Linux version" not in machine.log()
+            expect_not_started(machine)
         check("a changed UKI that is not signed anew does not boot", unsigned)
         machine.vm("cut")
         machine.restore()
@@ -214,6 +214,13 @@ def secure_boot_lane(secure_boot, check, machines):
         machine.restore()
         clock_checks(check, machine, RELAYS)
     check("after all of this the machine itself still opens its vault", back)
+
+
+def expect_not_started(machine):
+    """The firmware refuses the image that is on the disk."""
+    machine.vm("up", "--no-wait")
+    machine.vm("wait", "--limit", "90", "Security Violation|Access [Dd]enied|Error loading|Failed to (start|load|execute)")
+    assert "Linux version" not in machine.log()
 
 
 def secret_pieces(machine):
@@ -286,11 +293,14 @@ def production_lane(check, machines):
         debug.up("--no-wait")  # only for its disk
         debug.vm("cut")
         machine.put(machine.uki_path(), debug.get(debug.uki_path()))
-        machine.vm("up", "--profile", "debug")
-        expect_shut(machine, r"PCRs? .*\b11\b")
+        expect_not_started(machine)
+        machine.vm("cut")
+        # Nor where nothing keeps it from being started.
+        machine.vm("up", "--profile", "debug", "--secure-boot", "off")
+        expect_shut(machine, r"PCRs? .*\b(4|7|11)\b")
         machine.down()
         assert machine.store() == store, "the store was changed"
-    check("a debug release does not open a production vault", debug_release)
+    check("a debug release is not started with Secure Boot, and does not open a production vault without", debug_release)
 
 
 def metal_lane(check, machines):
@@ -332,10 +342,14 @@ LANES = {
     "Secure Boot off": partial(secure_boot_lane, "off"),
     "power cuts": partial(cuts_lane, 5),
     "state": state_lane,
+    "inputs, Secure Boot off": partial(inputs_lane, "off"),
+    "inputs, Secure Boot on": partial(inputs_lane, "on"),
+    "late TPM": late_tpm_lane,
     "no disk": network_lane,
     "production": production_lane,
 }
 LONG_LANES = {
+    "busy boots": partial(busy_boots_lane, 20),
     "metal": metal_lane,
     "ten updates": partial(update_row_lane, 10),
 }

@@ -274,7 +274,7 @@ class Machine:
         if Path("offer.erofs").exists():
             devices += ["-drive", "if=none,id=offer,format=raw,file=offer.erofs,readonly=on", "-device", "virtio-blk-pci,drive=offer,serial=offer"]
         if dhcp is not None:
-            return [*devices, "-nic", f"user,model=virtio-net-pci,romfile=,restrict=on,{dhcp}"]
+            return [*devices, "-netdev", f"user,id=net,restrict=on,{dhcp}", "-device", "virtio-net-pci,netdev=net,romfile="]
         if card is None:
             return ["-nic", "none", *devices]
         return [*devices, "-netdev", "user,id=net,restrict=on", "-device", f"{card},netdev=net,romfile=",
@@ -671,7 +671,7 @@ def main():
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
     sub.add_argument("--fw-cfg", action="append", default=[], metavar="NAME=STRING", help="a file of QEMU's firmware configuration, likewise")
-    sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -nic user), likewise")
+    sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -netdev user), likewise")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
     sub.add_argument("--offer", action="append", default=[], metavar="NAME=FILE",
                      help="FILE as NAME on a disk /dev/disk/by-id/virtio-offer, from now on in the place of what was offered before")
