@@ -41,9 +41,9 @@ Result<StageOptions> read_options(const VariantMap& given) {
 VariantMap to_variants(const std::optional<RunningRelease>& running) {
     if (!running) return {};
     return {{"version", sdbus::Variant{running->name.version}},
-            {"file", sdbus::Variant{running->name.file()}},
+            {"file", sdbus::Variant{running->file}},
             {"secure-boot", sdbus::Variant{running->secure_boot}},
-            {"trial", sdbus::Variant{running->on_trial()}}};
+            {"trial", sdbus::Variant{running->trial}}};
 }
 
 VariantMap to_variants(const std::optional<StagedRelease>& staged) {
