@@ -10,6 +10,7 @@ from pathlib import Path
 import contents
 import uki
 from cuts import cuts_lane
+from freeze import freeze_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
@@ -332,6 +333,7 @@ LANES = {
     "Secure Boot off": partial(secure_boot_lane, "off"),
     "power cuts": partial(cuts_lane, 5),
     "state": state_lane,
+    "update, frozen": freeze_lane,
     "no disk": network_lane,
     "production": production_lane,
 }
