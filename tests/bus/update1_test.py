@@ -275,6 +275,20 @@ def _(bench):
         assert status == 4 and "not in the event log (PCR 4)" in err, (status, err)
 
 
+@check("a plan that fails is not made again at once, whoever asks")
+def _(bench):
+    with updates(bench) as machine:
+        machine.stop()
+        (machine.esp / "EFI/Linux/lethe_2+3.efi").write_bytes(release("2").read_bytes())
+        machine.text_variable("LoaderEntryOneShot", "lethe_2.efi", attributes=7)
+        machine.start()
+        assert machine.shown()[1]["staged"]["state"] == "staged", machine.shown()
+        for user in (NOBODY, NOBODY, 0):
+            status, _, err = bench.lethectl("update", "plan", user=user)
+            assert status == 1 and "nothing is prepared for log" in err, (user, status, err)
+        assert machine.asked() == ["log"]
+
+
 @check("busctl shows exactly what the XML documents")
 def _(bench):
     with updates(bench):
