@@ -72,6 +72,12 @@ Result<UnitState> unit_state(const std::string& unit) {
     });
 }
 
+Result<bool> is_active(const std::string& unit) {
+    return ask([&](sdbus::IConnection& connection) {
+        return unit_property<std::string>(connection, unit, "org.freedesktop.systemd1.Unit", "ActiveState") == "active";
+    });
+}
+
 Result<std::vector<std::string>> active_units(const std::string& pattern) {
     using Unit = sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::string, sdbus::ObjectPath,
                                std::uint32_t, std::string, sdbus::ObjectPath>;

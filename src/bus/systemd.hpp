@@ -18,6 +18,9 @@ struct UnitState {
 };
 Result<UnitState> unit_state(const std::string& unit);
 
+/// Whether a unit of any type is reached, or runs.
+Result<bool> is_active(const std::string& unit);
+
 /// The units of a pattern such as "tor@*.service" that run, start or stop.
 Result<std::vector<std::string>> active_units(const std::string& pattern);
 

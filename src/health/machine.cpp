@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "bus/client.hpp"
 #include "image/last_update.hpp"
 #include "image/release.hpp"
 #include "image/trial.hpp"
@@ -52,7 +53,17 @@ void MachineHealth::wait(std::chrono::milliseconds most) {
     asked_.clear();
 }
 
-Result<bool> MachineFallback::on_trial() { return lethe::on_trial(); }
+// lethe-updated counts a boot that the boot loader could not count, when it starts, and it starts when it is asked. One that does not
+// answer changes nothing about what the boot loader says.
+Result<bool> MachineFallback::on_trial() {
+    std::ignore = on_bus("org.lethe.Update1", [](sdbus::IConnection& connection) {
+        const sdbus::Variant state =
+            sdbus::createProxy(connection, sdbus::ServiceName{"org.lethe.Update1"}, sdbus::ObjectPath{"/org/lethe/Update1"})
+                ->getProperty("PolicyState")
+                .onInterface("org.lethe.Update1.Manager");
+    });
+    return lethe::on_trial();
+}
 Result<void> MachineFallback::note(const std::string& reason) {
     return LastUpdate("/var/lib/lethe/last-update").write(running_version(), reason);
 }

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -17,6 +18,18 @@ namespace {
 constexpr std::size_t variable_limit_octets = 4096;
 // efivarfs puts them before the content: non-volatile, for boot services and at run time.
 constexpr std::array<std::uint8_t, 4> attributes{7, 0, 0, 0};
+constexpr std::uint8_t non_volatile = 1;
+
+// Those that outlive boots by design, and choose no entry but LoaderEntryOneShot, which has its own place. Of StubInfo it matters alone
+// that it is there, and without it the rest of this boot would not be one of a UKI. Source: systemd 257, man/systemd-boot.xml and
+// src/boot/boot.c.
+constexpr std::array<std::string_view, 7> left_alone{"LoaderSystemToken",
+                                                     "LoaderEntryOneShot",
+                                                     "LoaderEntryLastBooted",
+                                                     "LoaderConfigTimeout",
+                                                     "LoaderConfigTimeoutOneShot",
+                                                     "LoaderConfigConsoleMode",
+                                                     "StubInfo"};
 
 std::filesystem::path file_of(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor) {
     return efivars / std::format("{}-{}", name, vendor);
@@ -31,14 +44,67 @@ void make_mutable(const std::filesystem::path& file) {
     ioctl(fd->get(), FS_IOC_SETFLAGS, &flags);
 }
 
+Result<Octets> read_whole(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor, std::size_t limit_octets) {
+    Octets octets = TRY(read_file(file_of(efivars, name, vendor), limit_octets));
+    if (octets.size() < attributes.size()) return fail(ErrorKind::corrupt, "EFI variable {} is cut short", name);
+    return octets;
+}
+
+// "LoaderInfo" of "LoaderInfo-4a67b082-...", as far as it is the boot loader's or the stub's.
+std::string_view loader_variable_of(std::string_view file) {
+    const auto end = file.size() > loader_vendor.size() ? file.size() - loader_vendor.size() - 1 : 0;
+    if (end == 0 || file[end] != '-' || !file.ends_with(loader_vendor)) return {};
+    const auto name = file.substr(0, end);
+    return name.starts_with("Loader") || name.starts_with("Stub") ? name : std::string_view();
+}
+
 }  // namespace
 
 Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
                                  std::size_t limit_octets) {
-    Octets octets = TRY(read_file(file_of(efivars, name, vendor), limit_octets));
-    if (octets.size() < attributes.size()) return fail(ErrorKind::corrupt, "EFI variable {} is cut short", name);
+    Octets octets = TRY(read_whole(efivars, name, vendor, limit_octets));
     octets.erase(octets.begin(), octets.begin() + attributes.size());
     return octets;
+}
+
+Result<bool> outlives_boot(const std::filesystem::path& efivars, std::string_view name) {
+    return (TRY(read_whole(efivars, name, loader_vendor, variable_limit_octets)).front() & non_volatile) != 0;
+}
+
+Result<std::vector<std::string>> remove_left_variables(const std::filesystem::path& efivars) {
+    std::vector<std::string> removed;
+    Result<void> all;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(efivars, error)) {
+        const std::string file = entry.path().filename();
+        const auto name = loader_variable_of(file);
+        // What cannot be read as a variable, as one that is too large, is none that the boot loader made.
+        if (name.empty() || std::ranges::contains(left_alone, name) || !outlives_boot(efivars, name).value_or(true)) continue;
+        if (auto gone = remove_loader_variable(efivars, name); !gone) all = std::move(gone);
+        else removed.emplace_back(name);
+    }
+    if (error && error != std::errc::no_such_file_or_directory) return fail_errno(error.value(), efivars.native());
+    if (!all) return std::unexpected(all.error());
+    std::ranges::sort(removed);
+    return removed;
+}
+
+Result<std::string> read_loader_text(const std::filesystem::path& efivars, std::string_view name) {
+    const Octets octets = TRY(read_efi_variable(efivars, name, loader_vendor));
+    std::string text;
+    for (std::size_t i = 0; i + 1 < octets.size() && (octets[i] != 0 || octets[i + 1] != 0); i += 2) {
+        if (octets[i + 1] != 0 || octets[i] < ' ' || octets[i] > '~')
+            return fail(ErrorKind::corrupt, "EFI variable {} holds something else than plain ASCII", name);
+        text += static_cast<char>(octets[i]);
+    }
+    return text;
+}
+
+Result<std::string> read_set_variable(const std::filesystem::path& efivars, std::string_view name) {
+    const auto whole = read_whole(efivars, name, loader_vendor, variable_limit_octets);
+    if (!whole && whole.error().kind == ErrorKind::io) return std::unexpected(whole.error());
+    if (!whole || !std::ranges::equal(OctetView(*whole).first(attributes.size()), attributes)) return "";
+    return read_loader_text(efivars, name).value_or("");
 }
 
 Result<void> set_loader_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view text) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/octets.hpp"
 
@@ -18,6 +20,24 @@ inline constexpr std::string_view security_vendor = "d719b2cb-3d3a-4596-a3bc-dad
 /// @error corrupt    it is larger than `limit_octets`, or cut short.
 Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
                                  std::size_t limit_octets = 4096);
+
+/// Whether a variable of the boot loader's or the stub's outlives the boot. What they say of a boot does not: where such a variable does,
+/// another system has left it, and the firmware refuses to let them set theirs.
+/// @error not_found, corrupt
+/// Source: UEFI 2.10, SetVariable(), attributes; Linux, Documentation/filesystems/efivarfs.rst.
+Result<bool> outlives_boot(const std::filesystem::path& efivars, std::string_view name);
+
+/// Removes every variable of the boot loader's and the stub's that outlives the boot, but for those that are meant to and that choose no
+/// entry, and StubInfo, which has no use but to be there: what hides what they say of a boot, and what makes another entry the default.
+/// @return the names of what was removed.
+/// @error io  one could not be removed; all the others are.
+Result<std::vector<std::string>> remove_left_variables(const std::filesystem::path& efivars);
+
+/// A text of the boot loader's or the stub's, which has to be ASCII. @error not_found, corrupt
+Result<std::string> read_loader_text(const std::filesystem::path& efivars, std::string_view name);
+
+/// What set_loader_variable() has set: nothing of other attributes. Empty when there is no such variable. @error io
+Result<std::string> read_set_variable(const std::filesystem::path& efivars, std::string_view name);
 
 /// Sets a variable of the boot loader to a text, which has to be ASCII; it outlives the boot. The firmware does it whole or not at all.
 /// @error io

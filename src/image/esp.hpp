@@ -27,6 +27,14 @@ public:
     /// Source: systemd, The Boot Loader Interface, LoaderEntryOneShot.
     virtual Result<void> set_one_shot(const std::string& entry) = 0;
 
+    /// What set_one_shot() has set, as long as the boot loader has not taken it; empty otherwise, and for what somebody else has set.
+    virtual Result<std::string> one_shot() = 0;
+
+    /// Gives a file of images() another name, and syncs the names. A file that FAT has as read-only, which no boot loader renames, is
+    /// writable afterwards.
+    /// @error already_exists  there is a file of the new name.
+    virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+
     /// For messages: where it is mounted.
     virtual std::filesystem::path place() const = 0;
 };

@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <linux/msdos_fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,21 @@ constexpr std::string_view one_shot_variable = "LoaderEntryOneShot";
 
 // The boot loader takes what it is told for a pattern.
 bool is_of_an_entry(char letter) { return letter > ' ' && letter <= '~' && !std::string_view("*?[]\\/").contains(letter); }
+
+// Where this does not work, as on a file that is gone, the change that follows says why.
+void make_writable(const std::filesystem::path& file) {
+    const auto fd = open_file(AT_FDCWD, file, O_RDONLY | O_NONBLOCK);
+    if (!fd) return;
+    __u32 attributes = 0;
+    if (ioctl(fd->get(), FAT_IOCTL_GET_ATTRIBUTES, &attributes) == 0) {
+        if ((attributes & ATTR_RO) == 0) return;
+        attributes &= ~static_cast<__u32>(ATTR_RO);
+        ioctl(fd->get(), FAT_IOCTL_SET_ATTRIBUTES, &attributes);
+        return;
+    }
+    struct stat status{};
+    if (fstat(fd->get(), &status) == 0 && (status.st_mode & S_IWUSR) == 0) fchmod(fd->get(), status.st_mode | S_IWUSR);
+}
 
 class FolderEsp final : public Esp {
 public:
@@ -46,6 +63,16 @@ public:
             entry.empty() ? remove_loader_variable(efivars_, one_shot_variable) : set_loader_variable(efivars_, one_shot_variable, entry);
         if (!done) return in_context(done.error(), "cannot tell the boot loader which release comes next");
         return {};
+    }
+
+    Result<std::string> one_shot() override { return read_set_variable(efivars_, one_shot_variable); }
+
+    Result<void> rename(const std::string& from, const std::string& to) override {
+        const std::filesystem::path folder = images_->place(), file = folder / from;
+        make_writable(file);
+        if (renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, (folder / to).c_str(), RENAME_NOREPLACE) != 0)
+            return fail_errno(errno, std::format("{} cannot be renamed to {}", file.native(), to));
+        return images_->sync_names();
     }
 
     std::filesystem::path place() const override { return root_; }

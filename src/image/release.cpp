@@ -4,6 +4,7 @@
 #include <charconv>
 #include <format>
 
+#include "image/booted_image.hpp"
 #include "image/version.hpp"
 
 namespace lethe {
@@ -40,7 +41,10 @@ std::string ReleaseName::file() const {
 }
 
 std::optional<ReleaseName> parse_release_name(std::string_view file) {
-    if (!file.starts_with(prefix) || !file.ends_with(suffix) || file.size() < prefix.size() + suffix.size()) return std::nullopt;
+    // To FAT and to the boot loader capital letters are small ones.
+    if (file.size() < prefix.size() + suffix.size() || !is_same_on_fat(file.substr(0, prefix.size()), prefix) ||
+        !is_same_on_fat(file.substr(file.size() - suffix.size()), suffix))
+        return std::nullopt;
     file.remove_prefix(prefix.size());
     file.remove_suffix(suffix.size());
     const auto plus = file.find('+');

@@ -27,7 +27,8 @@ struct ReleaseName {
     bool operator==(const ReleaseName&) const = default;
 };
 
-/// Nothing when the file is none of Lethe's: a version begins with a digit and has letters, digits and ".~^-" besides, 64 at most.
+/// Nothing when the file is none of Lethe's: "lethe_" and ".efi" in whatever case, as FAT and the boot loader take them; a version begins
+/// with a digit and has letters, digits and ".~^-" besides, 64 at most.
 std::optional<ReleaseName> parse_release_name(std::string_view file);
 
 /// @error invalid_argument  no release can have this version: parse_release_name() would not take its file.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "image/booted_image.hpp"
 #include "image/releases.hpp"
 
 namespace lethe {
@@ -88,6 +89,14 @@ Result<void> Releases::remove(const std::string& version) {
     TRY(check_version(version));
     for (const std::string& file : TRY(files_of(version))) TRY(remove_image(file));
     return remove_beside(version);
+}
+
+Result<std::vector<std::string>> Releases::remove_twins(const std::string& version, const std::string& keep) {
+    TRY(check_version(version));
+    auto twins = TRY(files_of(version));
+    std::erase_if(twins, [&](const std::string& file) { return is_same_on_fat(file, keep); });
+    for (const std::string& file : twins) TRY(remove_image(file));
+    return twins;
 }
 
 Result<void> Releases::remove_image(const std::string& file) {

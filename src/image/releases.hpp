@@ -63,6 +63,10 @@ public:
     /// @error wrong_state  what write() has left of this image is not there.
     Result<void> complete(const ReleaseName& name, OctetView image);
 
+    /// Takes every other file of a release off than `keep`, by the same order as remove(): twins, which differ in their tries. What lies
+    /// beside the release stays. @return their names.
+    Result<std::vector<std::string>> remove_twins(const std::string& version, const std::string& keep);
+
     /// Takes a release off, whatever its tries: first its first sector, then the file, then what lies beside it. Nothing to do when there
     /// is none.
     /// @error invalid_argument  no release can have this version.

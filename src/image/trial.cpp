@@ -22,13 +22,17 @@ bool has_fallback(const fs::path& uki) {
 
 Result<bool> on_trial(const fs::path& efivars, const Result<BootedImage>& image) {
     std::error_code error;
-    if (!fs::exists(efivars / std::format("LoaderBootCountPath-{}", loader_vendor), error)) return false;
-    const auto uki = TRY(image).uki;
-    if (!uki) return false;
-    const std::string file = uki->filename();
+    if (!image) {
+        if (!fs::exists(efivars / std::format("LoaderBootCountPath-{}", loader_vendor), error)) return false;
+        return std::unexpected(image.error());
+    }
+    if (!image->uki) return false;
+    const std::string file = image->uki->filename();
+    // What the boot loader has not counted, lethe-updated counts, or nobody does.
+    if (!image->counted && is_same_on_fat(file, image->booted_as)) return false;
     const auto release = parse_release_name(file);
     if (!release) return without_boot_counter(file) != file;
-    return release->tries && (release->tries->left > 0 || has_fallback(*uki));
+    return release->tries && (release->tries->left > 0 || has_fallback(*image->uki));
 }
 
 Result<bool> on_trial() { return on_trial("/sys/firmware/efi/efivars", find_booted_image()); }

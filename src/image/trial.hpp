@@ -6,8 +6,9 @@
 
 namespace lethe {
 
-/// Whether the running release is tried after an update: the boot loader has counted this boot, and nobody has kept the release since, so
-/// that its file still has tries in its name. False for one that has none left when there is no release to fall back to.
+/// Whether the running release is tried after an update: this boot was counted, by the boot loader or after it by lethe-updated, and nobody
+/// has kept the release since, so that its file still has tries in its name. False for one that has none left when there is no release to
+/// fall back to.
 ///
 /// @param efivars  where efivarfs is mounted.
 /// @param image    what find_booted_image() says.

@@ -74,7 +74,7 @@ std::span<const Command> commands() {
         Command{"identity recover", "[FILE]", "bring keys back from an export, or a whole store (root)", identity_recover, 0, 1,
                 recover_options},
         Command{"identity forget", "NAME FINGERPRINT", "wipe a relay's keys for good (root)", identity_forget, 2, 2},
-        Command{"identity verify", "[NAME]", "check that what is sealed is whole and is what is installed", identity_verify, 0, 1},
+        Command{"identity verify", "[NAME]", "check that what is sealed is whole and is what is installed (root)", identity_verify, 0, 1},
         Command{"identity reload", "", "open the vault again and install what is not installed (root)", identity_reload},
         Command{"measure", "FILE", "print the PCR values that a boot of this UKI will have; no TPM is asked", measure, 1, 1,
                 measure_options},

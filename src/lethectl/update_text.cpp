@@ -33,7 +33,10 @@ std::string staged_state_text(const StagedRelease& staged) {
     return staged.state;
 }
 
-std::string policy_text(const std::string& state) {
+std::string policy_text(const Updates& updates) {
+    const auto& state = updates.policy_state;
+    if (state == "trial" && updates.admitted.size() == 1) return "the running release is on trial, and alone opens the vault";
+    if (state == "wide") return "another release opens the vault besides the running one, and must not";
     if (state == "running") return "the running release alone opens the vault";
     if (state == "staged") return "the running release and the staged one open the vault";
     if (state == "trial") return "the running release is on trial, and the one before it still opens the vault";
@@ -73,7 +76,7 @@ std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read) {
 bool needs_person(const Updates& updates) {
     const auto& state = updates.policy_state;
     if (state == "none" || updates.error_name == timeout) return false;
-    return state == "mismatch" || state == "not-enrolled" || state == "unknown" || !updates.reason.empty() ||
+    return state == "mismatch" || state == "wide" || state == "not-enrolled" || state == "unknown" || !updates.reason.empty() ||
            !updates.last_failure.empty() || (updates.staged && updates.staged->state != "staged");
 }
 
@@ -82,7 +85,8 @@ std::string update_line(const Updates& updates, std::uint64_t now) {
     // Who has no vault is told so by the vault.
     if (state == "none" || state == "not-enrolled") return "";
     const auto line = [](std::string_view what, std::string_view text) { return std::format("  update {}: {}\n", what, text); };
-    if (state == "unknown" || state == "mismatch" || !reason.empty()) return line(state, reason.empty() ? policy_text(state) : reason);
+    if (state == "unknown" || state == "mismatch" || state == "wide" || !reason.empty())
+        return line(state, reason.empty() ? policy_text(updates) : reason);
     if (staged && staged->state == "failed") return line("failed", failure_text(updates) + "; `lethectl update abort` takes it away");
     if (staged && staged->state != "staged")
         return line(staged->state,
@@ -98,7 +102,8 @@ std::string updates_text(const Updates& updates, std::uint64_t now) {
     auto text = releases_table(updates);
     std::vector<std::vector<Cell>> rows;
     if (!updates.admitted.empty()) rows.push_back({{"Admitted"}, {list_text(updates.admitted)}});
-    rows.push_back({{"Policy"}, {policy_text(updates.policy_state), updates.policy_state == "mismatch" ? Tone::bad : Tone::plain}});
+    const bool is_bad = updates.policy_state == "mismatch" || updates.policy_state == "wide";
+    rows.push_back({{"Policy"}, {policy_text(updates), is_bad ? Tone::bad : Tone::plain}});
     if (!updates.last_failure.empty()) rows.push_back({{"Last failure"}, {updates.last_failure, Tone::bad}});
     if (updates.reboot_at != 0) rows.push_back({{"Reboot"}, {moment_text(updates.reboot_at, now)}});
     text += table(rows);

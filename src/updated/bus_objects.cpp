@@ -1,5 +1,6 @@
 #include "updated/bus_objects.hpp"
 
+#include <chrono>
 #include <print>
 
 #include "base/large_file.hpp"
@@ -11,6 +12,7 @@
 namespace lethe {
 namespace {
 
+constexpr std::chrono::minutes failure_stands{1};
 constexpr std::size_t beside_limit_octets = std::size_t{128} << 20;
 
 using Files = std::map<std::string, sdbus::UnixFd>;
@@ -41,9 +43,9 @@ Result<StageOptions> read_options(const VariantMap& given) {
 VariantMap to_variants(const std::optional<RunningRelease>& running) {
     if (!running) return {};
     return {{"version", sdbus::Variant{running->name.version}},
-            {"file", sdbus::Variant{running->name.file()}},
+            {"file", sdbus::Variant{running->file}},
             {"secure-boot", sdbus::Variant{running->secure_boot}},
-            {"trial", sdbus::Variant{running->on_trial()}}};
+            {"trial", sdbus::Variant{running->trial}}};
 }
 
 VariantMap to_variants(const std::optional<StagedRelease>& staged) {
@@ -129,12 +131,15 @@ private:
     VariantMap Plan() override {
         const auto& staged = service_.status().staged;
         if (!staged || staged->state != StagedState::staged) return {};
-        if (!plan_)
-            plan_ = answer([&] -> Result<VariantMap> {
+        const auto now = std::chrono::steady_clock::now();
+        if (!plan_ || (!*plan_ && now - planned_ >= failure_stands)) {
+            plan_ = [&] -> Result<VariantMap> {
                 const PlannedUpdate update = TRY(service_.plan());
                 return to_variants(update, TRY(reboots_.cost()));
-            });
-        return *plan_;
+            }();
+            planned_ = now;
+        }
+        return answer([&] { return *plan_; });
     }
     uint64_t RebootAt() override {
         const auto at = reboots_.scheduled();
@@ -150,7 +155,9 @@ private:
 
     UpdateService& service_;
     Reboots& reboots_;
-    std::optional<VariantMap> plan_;  ///< of the staged release: it takes seconds to find out
+    // Of the staged release. It takes seconds to find out, and anyone may ask: a failure stands for a while, too.
+    std::optional<Result<VariantMap>> plan_;
+    std::chrono::steady_clock::time_point planned_;
 };
 
 }  // namespace

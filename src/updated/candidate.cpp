@@ -11,7 +11,6 @@ namespace lethe {
 namespace {
 
 constexpr std::array banks{Bank::sha256};
-constexpr unsigned boots_to_try = 3;
 
 // The version of the image in one with a configuration of its own: "1.2" of "1.2^3".
 std::string_view image_version(std::string_view version) {

@@ -4,6 +4,9 @@
 
 namespace lethe {
 
+/// How many boots of a release are tried.
+inline constexpr unsigned boots_to_try = 3;
+
 /// A release that is offered, checked: whose it is, whether it may follow the running one, and that this code knows what it measures.
 ///
 /// @param running  the files of the running boot; the release comes with those beside it, as `options` change them.

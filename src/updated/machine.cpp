@@ -13,13 +13,16 @@
 namespace lethe {
 namespace {
 
-Result<RunningRelease> running_release(const BootedImage& booted) {
+// Whoever can write to the ESP can give the file another name. What it is, its content says, which was measured.
+Result<RunningRelease> running_release(const UpdatePorts& ports, const BootedImage& booted) {
     if (!booted.uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
-    const auto name = parse_release_name(booted.uki->filename().native());
-    if (!name)
-        return fail(ErrorKind::not_found, "{} is not named as a release is (lethe_VERSION.efi): nothing says which version runs",
-                    booted.uki->native());
-    return RunningRelease{*name, booted.secure_boot};
+    const std::string file = booted.uki->filename();
+    if (auto name = parse_release_name(file)) return RunningRelease{*std::move(name), file, booted.secure_boot};
+    const BootReading reading = TRY(ports.read_boot(booted));
+    const auto image = read_release_image(reading.files().uki.octets);
+    if (!image)
+        return fail(ErrorKind::not_found, "{} is not a release of Lethe: whoever has put it there updates it", booted.uki->native());
+    return RunningRelease{{.version = image->version}, file, booted.secure_boot};
 }
 
 // A policy that is lost is no sign of a machine without releases.
@@ -43,7 +46,7 @@ Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
     auto esp = TRY(ports.open_esp());
     auto tpm = TRY(ports.open_tpm());
     BootedImage booted = TRY(ports.booted_image());
-    RunningRelease running = TRY(running_release(booted));
+    RunningRelease running = TRY(running_release(ports, booted));
     PolicyFile in_force = TRY(policy_in_force(*tpm, store));
     const auto admitted = pcrs_of(in_force.policy);
     if (const auto refused = refused_pcrs(in_force.policy, TRY(tpm->read_pcrs(admitted))); !refused.empty())

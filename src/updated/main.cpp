@@ -1,3 +1,4 @@
+#include "bus/systemd.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "updated/bus_objects.hpp"
 #include "updated/reboot_system.hpp"
@@ -9,7 +10,8 @@ static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
     SystemdPcrlock pcrlock(pcrlock_paths());
-    UpdateService service(machine_ports(pcrlock, [&](std::string_view step, unsigned percent) {
+    const auto boot_complete = [] { return systemd::is_active("boot-complete.target"); };
+    UpdateService service(machine_ports(pcrlock, boot_complete, [&](std::string_view step, unsigned percent) {
         if (published) published->progress(step, percent);
     }));
     MachineReboots system;

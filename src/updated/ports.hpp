@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "image/boot_reading.hpp"
 #include "image/booted_image.hpp"
@@ -25,6 +26,10 @@ struct UpdatePorts {
     /// The files of the running boot.
     std::function<Result<BootReading>(const BootedImage& image)> read_boot;
     std::function<Result<ReleaseTrust>(bool secure_boot)> trust;
+    /// Whether boot-complete.target is reached: this boot was found good.
+    std::function<Result<bool>()> boot_complete;
+    /// See remove_left_variables().
+    std::function<Result<std::vector<std::string>>()> clean_variables;
     LastUpdate last_update;
     /// Told before each step: what it is, and how far of the whole, in percent.
     std::function<void(std::string_view step, unsigned percent)> progress;

@@ -42,6 +42,8 @@ std::string_view name_of(PolicyState state) {
             return "staged";
         case PolicyState::trial:
             return "trial";
+        case PolicyState::wide:
+            return "wide";
         case PolicyState::unknown:
             return "unknown";
         case PolicyState::mismatch:
@@ -53,7 +55,7 @@ std::string_view name_of(PolicyState state) {
 // What is staged is left as it is: a person has to say that it is to go.
 Result<UpdateMachine> UpdateService::open_for_staging() {
     auto machine = TRY(open_settled());
-    if (machine.running.on_trial())
+    if (machine.running.name.tries && !is_complete())
         return fail(ErrorKind::wrong_state, "release {} is on trial itself: wait until it is kept, see `lethectl update show`",
                     machine.running.name.version);
     if (status_.staged)
@@ -93,17 +95,21 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
     TRY(ports_.last_update.remove());
     ports_.progress("writing the release to the ESP", 15);
     const auto steps = [&] -> Result<void> {
+        // First, while nothing is there that it could start: EFI variables that cannot be written are found before anything else is. A
+        // boot that does not start what it was told to has passed it over.
+        TRY(machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file()));
         TRY(machine.releases.write(candidate.name, candidate.image, candidate.beside));
         TRY(admit(ports_, machine, &candidate));
         ports_.progress("making it the next to boot", 90);
-        TRY(machine.releases.complete(candidate.name, candidate.image));
-        if (goes_first(candidate.name, machine.running.name)) return {};
-        TRY(ports_.last_update.write(candidate.name.version, undone_by_a_cut));
-        return machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file());
+        if (!goes_first(candidate.name, machine.running.name)) TRY(ports_.last_update.write(candidate.name.version, undone_by_a_cut));
+        return machine.releases.complete(candidate.name, candidate.image);
     };
     if (const auto done = steps(); !done) {
         ports_.progress("undoing it", 95);
-        const auto removed = machine.releases.remove(candidate.name.version).and_then([&] { return ports_.last_update.remove(); });
+        const auto removed =
+            machine.releases.remove(candidate.name.version).and_then([&] { return ports_.last_update.remove(); }).and_then([&] {
+                return machine.esp->set_one_shot("");
+            });
         const auto narrowed = narrow(machine);
         if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
         return undone(done.error(), removed ? narrowed : removed);
@@ -114,7 +120,11 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
     return {};
 }
 
-Result<void> UpdateService::narrow(UpdateMachine& machine) { return admit(ports_, machine, nullptr); }
+Result<void> UpdateService::narrow(UpdateMachine& machine) {
+    TRY(admit(ports_, machine, nullptr));
+    trouble_.clear();
+    return {};
+}
 
 Result<void> UpdateService::abort() {
     auto machine = TRY(UpdateMachine::open(ports_));
@@ -134,7 +144,8 @@ Result<void> UpdateService::abort() {
 Result<void> UpdateService::choose_staged() {
     auto machine = TRY(UpdateMachine::open(ports_));
     TRY(look_around(machine));
-    if (!status_.staged || status_.staged->state != StagedState::staged) return {};
+    // One that was to be next, and is no more by somebody's doing, is chosen again.
+    if (!status_.staged || status_.staged->state == StagedState::unfinished || status_.staged->name.tries->left == 0) return {};
     return machine.esp->set_one_shot(ReleaseName{status_.staged->name.version}.file());
 }
 

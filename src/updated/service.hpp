@@ -34,9 +34,9 @@ public:
     /// Touches nothing yet.
     explicit UpdateService(UpdatePorts ports) : ports_(std::move(ports)) {}
 
-    /// Looks around, and brings to its end what a cut has left: a release that was not written to its end goes; one that failed its trial
-    /// leaves the policy and the ESP; so does what a policy admits that is not there any more. Never fails as a whole: status() says how
-    /// it went.
+    /// Looks around, and brings to its end what a cut or another system has left: a release that was not written to its end goes; one that
+    /// failed its trial, or that the boot loader passed over, leaves the policy and the ESP; so does what a policy admits that is not there
+    /// any more; a commit that failed is done again. Never fails as a whole: status() says how it went.
     void settle();
 
     /// @param file  of the UKI, which must outlive the call.
@@ -57,8 +57,9 @@ public:
     /// Takes the staged release off, and what is noted of one that failed. @error not_found  there is neither.
     Result<void> abort();
 
-    /// Keeps the running release: all others leave the policy and then the ESP, but for one that is staged.
-    /// @error wrong_state  it is on trial.
+    /// Keeps the running release: its file counts boots no more; all others leave the policy and then the ESP, but for one that was staged
+    /// in this boot. What runs decides, and no name of a file: the policy is narrowed even where the ESP cannot be written.
+    /// @error wrong_state  it is on trial, and this boot has not been found good.
     Result<void> commit();
 
     const UpdateStatus& status() const { return status_; }
@@ -68,10 +69,22 @@ public:
 
 private:
     Result<void> look_around(UpdateMachine& machine);
+    PolicyState policy_state(UpdateMachine& machine);
+    void tell(UpdateMachine& machine);
     Result<void> missing(const Error& error);
     Result<void> settle(UpdateMachine& machine);
+    Result<void> settle_trial(UpdateMachine& machine);
+    void count_boot(UpdateMachine& machine);
     Result<UpdateMachine> open_settled();
-    Result<void> note_failure(const std::string& version);
+    Result<void> note_failure(const StagedRelease& staged);
+    bool is_complete();
+    void clean_variables();
+    void notice(std::string text);
+    Result<void> bless(UpdateMachine& machine);
+    Result<void> remove_twins(UpdateMachine& machine);
+    Result<void> keep(UpdateMachine& machine);
+    Result<void> keep_alone(UpdateMachine& machine);
+    Result<void> rename(UpdateMachine& machine, const ReleaseName& name);
     Result<UpdateMachine> open_for_staging();
     Result<void> stage(UpdateMachine& machine, const Candidate& candidate);
     Result<void> shut_others_out(UpdateMachine& machine);
@@ -79,6 +92,9 @@ private:
 
     UpdatePorts ports_;
     UpdateStatus status_;
+    // For people alone: what has been repaired, and why a policy could not be narrowed. Nothing is decided by it.
+    std::vector<std::string> notices_;
+    std::string trouble_;
 };
 
 }  // namespace lethe

@@ -1,4 +1,4 @@
-// How things are, and what a cut or a failed trial has left.
+// How things are, and what a cut, a failed trial or another system has left.
 #include <algorithm>
 #include <tuple>
 
@@ -9,20 +9,21 @@
 namespace lethe {
 namespace {
 
-StagedState state_of(const StoredRelease& release, const ReleaseName& running) {
+// What is staged is what the boot loader has been told to start next, and has not started yet. All others that count boots were tried, or
+// passed over: a name alone keeps nothing in the policy.
+StagedState state_of(const StoredRelease& release, const std::string& next_entry) {
     if (!release.complete) return StagedState::unfinished;
-    const BootTries tries = release.name.tries.value_or(BootTries{});
-    // One that the boot loader does not prefer was chosen for one boot; that boot is over.
-    const bool failed = tries.left == 0 || (tries.done > 0 && !goes_first(release.name, running));
-    return failed ? StagedState::failed : StagedState::staged;
+    const bool is_next = release.name.tries->left > 0 && ReleaseName{release.name.version}.file() == next_entry;
+    return is_next ? StagedState::staged : StagedState::failed;
 }
 
 // A release that was put there to be tried. One without tries was kept once, or is what its removal has left.
-std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const ReleaseName& running) {
+std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const ReleaseName& running,
+                                          const std::string& next_entry) {
     std::optional<StagedRelease> staged;
     for (const StoredRelease& release : releases) {
         if (release.name.version == running.version || !release.name.tries) continue;
-        const StagedRelease found{release.name, state_of(release, running)};
+        const StagedRelease found{release.name, state_of(release, next_entry)};
         if (!staged || found.state == StagedState::staged) staged = found;
     }
     return staged;
@@ -72,6 +73,14 @@ PolicyState policy_of(ErrorKind kind) {
     }
 }
 
+std::string too_wide(const UpdateStatus& status, const std::string& why) {
+    const std::string other = status.admitted.size() > 1 ? "release " + status.admitted[1] : "a release that is not on the ESP";
+    return std::format(
+        "{} still opens the vault besides {}, which runs{}{}. It is taken out of the policy when this boot is found good, and "
+        "at each start of lethe-updated; `lethectl update commit` tries it now",
+        other, status.running->name.version, why.empty() ? "" : ": ", why);
+}
+
 }  // namespace
 
 // Without a machine, or a policy, there is nothing to be known but why.
@@ -82,76 +91,95 @@ Result<void> UpdateService::missing(const Error& error) {
     return std::unexpected(error);
 }
 
+// Systemd that does not answer has found nothing good.
+bool UpdateService::is_complete() { return ports_.boot_complete().value_or(false); }
+
+PolicyState UpdateService::policy_state(UpdateMachine& machine) {
+    if (status_.running->trial) return PolicyState::trial;
+    if (admits_one_release(machine.in_force.policy)) return PolicyState::running;
+    return status_.staged && status_.staged->state == StagedState::staged ? PolicyState::staged : PolicyState::wide;
+}
+
 Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_ = {};
     if (const auto read = machine.read_policy(); !read) return missing(read.error());
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
+    status_.running->trial = machine.running.name.tries && !is_complete();
     const auto releases = TRY(machine.releases.list());
-    status_.staged = staged_among(releases, machine.running.name);
+    status_.staged = staged_among(releases, machine.running.name, TRY(machine.esp->one_shot()));
     if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_))
         status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     status_.admitted = TRY(admitted(ports_, machine, releases));
-    if (machine.running.on_trial()) status_.policy = PolicyState::trial;
-    else status_.policy = admits_one_release(machine.in_force.policy) ? PolicyState::running : PolicyState::staged;
+    status_.policy = policy_state(machine);
+    tell(machine);
     return {};
 }
 
-// The health check has written why; a boot that did not come as far has not.
-Result<void> UpdateService::note_failure(const std::string& version) {
-    if (is_of(ports_.last_update.read(), version)) return {};
-    return ports_.last_update.write(version, "no boot of it came to boot-complete.target");
+void UpdateService::tell(UpdateMachine& machine) {
+    std::vector<std::string> reasons = notices_;
+    if (status_.policy == PolicyState::wide) reasons.insert(reasons.begin(), too_wide(status_, trouble_));
+    else if (!trouble_.empty()) reasons.insert(reasons.begin(), trouble_);
+    if (!parse_release_name(machine.running.file))
+        reasons.push_back(std::format("this boot was of {}, which is no name of a release: rename it to {}, and the folder beside it",
+                                      machine.booted.uki->native(), ReleaseName{machine.running.name.version}.file()));
+    for (const std::string& reason : reasons) status_.reason += (status_.reason.empty() ? "" : "; ") + reason;
 }
 
-// An older one leaves the policy before it leaves the ESP, so that at no instant it is only hidden. One that the boot loader may start
-// before the running one goes first: shut out and still there, it would be what each boot takes.
-Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
-    const ReleaseName& running = machine.running.name;
-    for (const StoredRelease& release : TRY(machine.releases.list()))
-        if (release.name.version != running.version && !release.name.tries && !goes_first(running, release.name))
-            TRY(machine.releases.remove(release.name.version));
-    return narrow(machine);
+void UpdateService::notice(std::string text) {
+    if (!std::ranges::contains(notices_, text)) notices_.push_back(std::move(text));
+}
+
+void UpdateService::clean_variables() {
+    const auto removed = ports_.clean_variables();
+    if (!removed)
+        return notice(std::format("an EFI variable that another system has left cannot be removed ({}): clear it in the firmware's setup",
+                                  removed.error().message));
+    if (removed->empty()) return;
+    std::string names;
+    for (const std::string& name : *removed) names += (names.empty() ? "" : ", ") + name;
+    notice(
+        std::format("another system had left EFI variables that hide what the boot loader says, or choose its entry: {}; they are "
+                    "removed, and the next boot is without them",
+                    names));
+}
+
+// The health check has written why; a boot that did not come as far has not.
+Result<void> UpdateService::note_failure(const StagedRelease& staged) {
+    if (is_of(ports_.last_update.read(), staged.name.version)) return {};
+    const bool is_tried = staged.name.tries && staged.name.tries->done > 0;
+    return ports_.last_update.write(
+        staged.name.version, is_tried ? "no boot of it came to boot-complete.target" : "the boot loader did not start it; stage it again");
+}
+
+// The health of this boot decides on the release, and the boot loader's counting ends its trial; where it cannot count, this does. What
+// there is no release to fall back to from needs no other one in the policy.
+Result<void> UpdateService::settle_trial(UpdateMachine& machine) {
+    if (const auto removed = remove_twins(machine); !removed) notice(removed.error().message);
+    count_boot(machine);
+    if (admits_one_release(machine.in_force.policy) || status_.admitted.size() > 1) return look_around(machine);
+    TRY(narrow(machine));
+    return look_around(machine);
 }
 
 Result<void> UpdateService::settle(UpdateMachine& machine) {
     TRY(look_around(machine));
-    if (status_.running->on_trial()) return {};
+    if (status_.running->trial) return settle_trial(machine);
     const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
-    if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(status_.staged->name.version));
-    if (!nothing_staged || (!status_.staged && status_.policy == PolicyState::running)) return {};
-    TRY(shut_others_out(machine));
-    if (status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
-    return look_around(machine);
+    if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(*status_.staged));
+    const bool is_settled = !status_.staged && status_.policy == PolicyState::running && !machine.running.name.tries;
+    return !nothing_staged || is_settled ? Result<void>() : keep(machine);
 }
 
 Result<UpdateMachine> UpdateService::open_settled() {
+    clean_variables();
     auto machine = UpdateMachine::open(ports_);
     const auto settled = machine ? settle(*machine) : missing(machine.error());
-    if (!settled) status_.reason = settled.error().message;
+    if (!settled && !status_.reason.contains(settled.error().message))
+        status_.reason = settled.error().message + (status_.reason.empty() ? "" : "; ") + status_.reason;
     return machine;
 }
 
 void UpdateService::settle() { std::ignore = open_settled(); }
-
-Result<void> UpdateService::commit() {
-    auto machine = UpdateMachine::open(ports_);
-    const auto looked = machine ? look_around(*machine) : missing(machine.error());
-    if (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled) return {};  // nothing to be kept, nor to go
-    if (!looked) return looked;
-    if (status_.running->on_trial())
-        return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
-                    status_.running->name.version);
-    if (status_.staged && status_.staged->state == StagedState::staged) return {};
-    if (!admits_one_release(machine->in_force.policy)) {
-        ports_.progress("keeping the running release", 10);
-        TRY(shut_others_out(*machine));
-    }
-    // Noted at an earlier boot, or when it was staged; from here on no cut undoes it.
-    if (is_of(ports_.last_update.read(), status_.running->name.version)) TRY(ports_.last_update.remove());
-    for (const StoredRelease& release : TRY(machine->releases.list()))
-        if (release.name.version != machine->running.name.version) TRY(machine->releases.remove(release.name.version));
-    ports_.progress("only the running release is admitted", 100);
-    return look_around(*machine);
-}
 
 }  // namespace lethe

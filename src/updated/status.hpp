@@ -10,16 +10,15 @@
 namespace lethe {
 
 struct RunningRelease {
-    ReleaseName name;
+    ReleaseName name;  ///< its version as the image has it, where the file has another name than a release's
+    std::string file;  ///< its name on the ESP
     bool secure_boot = false;
-
-    /// Tried after an update, and not kept yet: its file still counts boots.
-    bool on_trial() const { return name.tries.has_value(); }
+    bool trial = false;  ///< tried after an update: its file counts boots, and this boot has not been found good
 };
 
 enum class StagedState {
     staged,      ///< the next boot tries it
-    failed,      ///< it was tried, and the machine fell back to the running one
+    failed,      ///< it was tried, or the boot loader passed it over, and the machine fell back to the running one
     unfinished,  ///< power went while it was written
 };
 std::string_view name_of(StagedState state);
@@ -35,6 +34,7 @@ enum class PolicyState {
     running,       ///< admits the running release alone
     staged,        ///< and the staged one
     trial,         ///< the running release is tried; the one before it is still admitted
+    wide,          ///< admits another one besides, and nothing needs that: the reason says which and why
     unknown,       ///< the TPM or the ESP does not tell
     mismatch,      ///< does not admit the running release, or the TPM confirms none
 };

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "image/efi_variable.hpp"
+#include "measure/measurement.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "vault/configuration.hpp"
 
@@ -15,17 +17,32 @@ std::filesystem::path place(const char* variable, const char* usual) {
 
 std::filesystem::path efivars() { return place("LETHE_EFIVARS", "/sys/firmware/efi/efivars"); }
 
-Result<BootedImage> booted_image() {
-    const std::array esps{place("LETHE_ESP", "/efi"), std::filesystem::path("/boot/efi"), std::filesystem::path("/boot")};
-    return find_booted_image(efivars(), esps);
+std::array<std::filesystem::path, 3> esps() { return {place("LETHE_ESP", "/efi"), "/boot/efi", "/boot"}; }
+
+Result<BootedImage> started_image(Pcrlock& pcrlock) {
+    std::vector<Octets> started;
+    for (const LogEvent& event : TRY(pcrlock.log()).events)
+        if (event.pcr == pcr::boot_loader_code && event.firmware) started.emplace_back(event.digest.begin(), event.digest.end());
+    return find_started_image(efivars(), esps(), started);
+}
+
+// The variables say it. Where they are hidden or were removed, the log of the boot does, of what is on the ESPs.
+Result<BootedImage> booted_image(Pcrlock& pcrlock) {
+    auto image = find_booted_image(efivars(), esps());
+    const bool is_hidden = image ? image->uki && !image->loader : image.error().kind == ErrorKind::corrupt;
+    if (!is_hidden) return image;
+    auto started = started_image(pcrlock);
+    if (started || image) return started ? started : image;
+    return fail(ErrorKind::io, "{}; nor does the log of this boot say which file it was: {}", image.error().message,
+                started.error().message);
 }
 
 // The ESP that the running UKI came from: /efi of /efi/EFI/Linux/lethe_1.efi.
 std::filesystem::path esp_of(const std::filesystem::path& uki) { return uki.parent_path().parent_path().parent_path(); }
 
-Result<std::unique_ptr<Esp>> open_esp() {
-    const auto image = booted_image();
-    // Not booted from a UKI, or from none on a mounted ESP: there are no releases, whatever is enrolled.
+Result<std::unique_ptr<Esp>> open_esp(Pcrlock& pcrlock) {
+    const auto image = booted_image(pcrlock);
+    // Not booted from a UKI: there are no releases, whatever is enrolled.
     if (!image && image.error().kind == ErrorKind::wrong_state) return fail(ErrorKind::not_found, "{}", image.error().message);
     if (!image) return std::unexpected(image.error());
     if (!image->uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
@@ -49,15 +66,18 @@ SystemdPcrlock::Paths pcrlock_paths() {
     return paths;
 }
 
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<void(std::string_view, unsigned)> progress) {
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<bool>()> boot_complete,
+                          std::function<void(std::string_view, unsigned)> progress) {
     const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
     return {.open_tpm = open_tpm,
             .open_store = [open_tpm] { return open_machine_store(open_tpm); },
-            .open_esp = open_esp,
+            .open_esp = [&pcrlock] { return open_esp(pcrlock); },
             .pcrlock = pcrlock,
-            .booted_image = booted_image,
+            .booted_image = [&pcrlock] { return booted_image(pcrlock); },
             .read_boot = read_boot,
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },
+            .boot_complete = std::move(boot_complete),
+            .clean_variables = [] { return remove_left_variables(efivars()); },
             .last_update = LastUpdate(place("LETHE_STORE", "/var/lib/lethe") / "last-update"),
             .progress = std::move(progress)};
 }

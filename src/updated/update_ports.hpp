@@ -8,7 +8,8 @@ namespace lethe {
 
 SystemdPcrlock::Paths pcrlock_paths();
 
-/// The ports of the machine that this runs on. Borrows `pcrlock`.
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<void(std::string_view, unsigned)> progress);
+/// The ports of the machine that this runs on. Borrows `pcrlock`. @param boot_complete  asks systemd, over the bus.
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<bool>()> boot_complete,
+                          std::function<void(std::string_view, unsigned)> progress);
 
 }  // namespace lethe

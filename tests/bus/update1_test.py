@@ -117,6 +117,71 @@ def _(bench):
         assert status == 0 and shown["policy_state"] == "running" and shown["running"]["file"] == "lethe_1.efi", shown
 
 
+@check("what runs is a release whatever its file is called: its version is in the image")
+def _(bench):
+    with updates(bench, file="other.efi") as machine, unchanged(machine):
+        status, shown = machine.shown()
+        assert status == 3 and shown["policy_state"] == "running" and shown["admitted"] == ["1"], shown
+        assert (shown["running"]["version"], shown["running"]["file"]) == ("1", "other.efi"), shown
+        assert "rename it to lethe_1.efi" in shown["reason"], shown
+        assert bench.lethectl("update", "commit")[0] == 0
+
+
+@check("capital letters in the name of a file are small ones")
+def _(bench):
+    with updates(bench, file="LETHE_1.EFI") as machine, unchanged(machine):
+        status, shown = machine.shown()
+        assert status == 0 and shown["policy_state"] == "running" and shown["running"]["file"] == "LETHE_1.EFI", shown
+
+
+@check("what runs and is on no ESP is no sign of a machine without releases: nothing is kept, and a person is told")
+def _(bench):
+    with updates(bench) as machine:
+        machine.stop()
+        (machine.esp / "EFI/Linux/lethe_1.efi").unlink()
+        machine.start()
+        status, shown = machine.shown()
+        assert status == 3 and shown["policy_state"] == "unknown" and "is on no ESP" in shown["reason"], shown
+        status, _, err = bench.lethectl("update", "commit")
+        assert status == 1 and "is on no ESP" in err, (status, err)
+
+
+@check("a variable that another system has left is told of and removed, and the next boot is without it")
+def _(bench):
+    with updates(bench) as machine:
+        machine.stop()
+        machine.text_variable("LoaderBootCountPath", r"\EFI\Linux\lethe_9.9+3.efi", attributes=7)
+        machine.text_variable("LoaderEntryDefault", "lethe_0.efi", attributes=7)
+        machine.start()
+        status, shown = machine.shown()
+        assert status == 3 and shown["policy_state"] == "running" and "LoaderBootCountPath, LoaderEntryDefault" in shown["reason"], shown
+        assert not machine.has_variable("LoaderBootCountPath") and not machine.has_variable("LoaderEntryDefault")
+        assert machine.has_variable("StubImageIdentifier"), "of this boot"
+        machine.stop()
+        machine.start()
+        status, shown = machine.shown()
+        assert status == 0 and not shown["reason"], shown
+
+
+@check("a boot whose variables are hidden is known by its log and by what the files hold")
+def _(bench):
+    bench.machine("enroll")
+    bench.start()
+    with updates(bench, enrolled=False) as machine:
+        machine.stop()
+        (machine.esp / "EFI/Linux/lethe_2.efi").write_bytes(release("2").read_bytes())
+        machine.text_variable("StubImageIdentifier", r"\EFI\Linux\lethe_2.efi", attributes=7)
+        machine.text_variable("LoaderImageIdentifier", r"\EFI\Linux\lethe_2.efi", attributes=7)
+        machine.prepare("log", logged(bench, release("1")))
+        for told in ("LoaderImageIdentifier, StubImageIdentifier", ""):
+            machine.start()
+            status, shown = machine.shown()
+            assert shown["policy_state"] == "running" and shown["running"]["file"] == "lethe_1.efi", shown
+            assert (status, told in shown["reason"]) == ((3 if told else 0), True), shown
+            machine.stop()
+        machine.start()
+
+
 @check("what is noted of a release that failed is shown, and needs a person")
 def _(bench):
     (bench.store / "last-update").write_text("2\nrelay a: no circuit\n")
@@ -208,6 +273,20 @@ def _(bench):
         machine.prepare("log", logged(bench, release("1.1")))
         status, _, err = bench.lethectl("update", "plan", release("2"))
         assert status == 4 and "not in the event log (PCR 4)" in err, (status, err)
+
+
+@check("a plan that fails is not made again at once, whoever asks")
+def _(bench):
+    with updates(bench) as machine:
+        machine.stop()
+        (machine.esp / "EFI/Linux/lethe_2+3.efi").write_bytes(release("2").read_bytes())
+        machine.text_variable("LoaderEntryOneShot", "lethe_2.efi", attributes=7)
+        machine.start()
+        assert machine.shown()[1]["staged"]["state"] == "staged", machine.shown()
+        for user in (NOBODY, NOBODY, 0):
+            status, _, err = bench.lethectl("update", "plan", user=user)
+            assert status == 1 and "nothing is prepared for log" in err, (user, status, err)
+        assert machine.asked() == ["log"]
 
 
 @check("busctl shows exactly what the XML documents")

@@ -65,11 +65,14 @@ class UpdateMachine:
         program.write_text(PCRLOCK.format(folder=self.pcrlock))
         program.chmod(0o755)
 
-    def variable(self, name, vendor, content):
-        (self.efivars / f"{name}-{vendor}").write_bytes(bytes([6, 0, 0, 0]) + content)
+    def variable(self, name, vendor, content, attributes=6):
+        (self.efivars / f"{name}-{vendor}").write_bytes(bytes([attributes, 0, 0, 0]) + content)
 
-    def text_variable(self, name, text):
-        self.variable(name, LOADER, (text + "\0").encode("utf-16-le"))
+    def text_variable(self, name, text, **attributes):
+        self.variable(name, LOADER, (text + "\0").encode("utf-16-le"), **attributes)
+
+    def has_variable(self, name):
+        return (self.efivars / f"{name}-{LOADER}").exists()
 
     def booted(self, file="lethe_1.efi", on_disk=None, image=None):
         """With Secure Boot, from this UKI on the ESP; its name there now may be another one."""
@@ -81,6 +84,8 @@ class UpdateMachine:
         self.text_variable("StubInfo", "systemd-stub 257")
         self.text_variable("LoaderDevicePartUUID", "6C657468-6500-4000-8000-000000000009")
         self.text_variable("StubImageIdentifier", f"\\EFI\\Linux\\{file}")
+        if "+" in file:
+            self.text_variable("LoaderBootCountPath", f"\\EFI\\Linux\\{file}")
         self.text_variable("LoaderImageIdentifier", "\\EFI\\systemd\\systemd-bootx64.efi")
         self.variable("SecureBoot", GLOBAL, b"\1")
         entry = bytes(16) + key("release").with_suffix(".der").read_bytes()

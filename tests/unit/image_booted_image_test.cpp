@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "built_release.hpp"
+#include "measure/pe.hpp"
 #include "temporary_folder.hpp"
 
 namespace lethe {
@@ -13,21 +15,25 @@ struct BootedFiles : testing::Test {
     TemporaryFolder folder;
     std::vector<std::filesystem::path> esps{folder / "none", folder / "esp"};
 
-    void variable(const std::string& name, Octets content) {
-        content.insert(content.begin(), {6, 0, 0, 0});
+    void variable(const std::string& name, Octets content, std::uint8_t attributes = 6) {
+        content.insert(content.begin(), {attributes, 0, 0, 0});
         const std::string vendor = name == "SecureBoot" ? "8be4df61-93ca-11d2-aa0d-00e098032b8c" : "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
         std::filesystem::create_directories(folder / "efivars");
         ASSERT_TRUE(replace_file(folder / "efivars" / (name + "-" + vendor), content, 0644));
     }
-    void path_variable(const std::string& name, std::string_view path) {
+    void path_variable(const std::string& name, std::string_view path, std::uint8_t attributes = 6) {
         Octets content;
         for (char c : path) content.insert(content.end(), {static_cast<std::uint8_t>(c), 0});
         content.insert(content.end(), {0, 0});
-        variable(name, content);
+        variable(name, content, attributes);
     }
-    void file(const std::string& path) {
+    void file(const std::string& path, OctetView content = {}) {
         std::filesystem::create_directories((folder / "esp" / path).parent_path());
-        ASSERT_TRUE(replace_file(folder / "esp" / path, {}, 0644));
+        ASSERT_TRUE(replace_file(folder / "esp" / path, content, 0644));
+    }
+    bool is_counted_as(const std::string& booted_as) {
+        path_variable("StubImageIdentifier", "\\EFI\\Linux\\" + booted_as);
+        return find().value().counted;
     }
     Result<BootedImage> find() { return find_booted_image(folder / "efivars", esps); }
 
@@ -76,6 +82,8 @@ TEST_F(BootedFiles, ABootWithoutAStubIsWrongState) {
 
 TEST_F(BootedFiles, AnImageFromTheNetworkIsNoFile) {
     std::filesystem::remove(folder / "efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
+    EXPECT_TRUE(find()->uki) << "the variable was removed in this boot";
+    std::filesystem::remove(folder / "esp/EFI/Linux/lethe_1.efi");
     const auto image = find();
     ASSERT_TRUE(image) << image.error().message;
     EXPECT_FALSE(image->uki);
@@ -83,10 +91,69 @@ TEST_F(BootedFiles, AnImageFromTheNetworkIsNoFile) {
     EXPECT_TRUE(image->secure_boot);
 }
 
-TEST_F(BootedFiles, AFileThatIsNotThereIsWrongState) {
+TEST_F(BootedFiles, AFileThatIsNotThereIsIo) {
     std::filesystem::remove(folder / "esp/EFI/Linux/lethe_1.efi");
     file("EFI/Linux/lethe_2.efi");
-    EXPECT_EQ(find().error().kind, ErrorKind::wrong_state);
+    EXPECT_EQ(find().error().kind, ErrorKind::io);
+}
+
+TEST_F(BootedFiles, ABootIsCountedWhenTheBootLoaderSaysSoOfTheFileThatWasBooted) {
+    EXPECT_FALSE(is_counted_as("lethe_1+2-1.efi"));
+    path_variable("LoaderBootCountPath", R"(\EFI\Linux\lethe_1+2-1.efi)");
+    EXPECT_TRUE(is_counted_as("lethe_1+2-1.efi"));
+    EXPECT_TRUE(is_counted_as("LETHE_1+2-1.EFI"));
+    EXPECT_FALSE(is_counted_as("lethe_1+3.efi"));
+}
+
+// The boot loader has renamed the file, and could not say so.
+TEST_F(BootedFiles, ABootWhoseCountIsHiddenIsCountedByTheNameOfItsFile) {
+    path_variable("LoaderBootCountPath", R"(\EFI\Linux\lethe_9.9+3.efi)", 7);
+    EXPECT_TRUE(is_counted_as("lethe_1+2-1.efi"));
+    EXPECT_FALSE(is_counted_as("lethe_1+3.efi"));
+    EXPECT_FALSE(is_counted_as("lethe_1.efi"));
+}
+
+TEST_F(BootedFiles, AVariableThatOutlivesBootsSaysNothingOfThisOne) {
+    for (const char* name : {"StubImageIdentifier", "LoaderImageIdentifier"}) {
+        path_variable(name, R"(\EFI\Linux\lethe_1.efi)", 7);
+        EXPECT_EQ(find().error().kind, ErrorKind::corrupt) << name;
+        EXPECT_TRUE(find().error().message.contains(name)) << find().error().message;
+        path_variable(name, R"(\EFI\Linux\lethe_1.efi)");
+        EXPECT_TRUE(find());
+    }
+}
+
+Octets digest_of(const Octets& image) {
+    constexpr std::array banks{Bank::sha256};
+    const auto digests = authenticode(parse_pe(image).value(), banks);
+    const OctetView digest = digests.at(Bank::sha256).view();
+    return {digest.begin(), digest.end()};
+}
+
+TEST_F(BootedFiles, AreFoundByWhatTheyHold) {
+    const Octets loader = built_loader(), first = built_release({.version = "1"}), second = built_release({.version = "2"});
+    file("EFI/BOOT/BOOTX64.EFI", loader);
+    file("EFI/Linux/lethe_1.efi", first);
+    file("EFI/Linux/SECOND.EFI", second);
+    path_variable("StubImageIdentifier", R"(\EFI\Linux\lethe_1.efi)", 7);
+    const std::vector started{digest_of(loader), digest_of(second)};
+    const auto found = find_started_image(folder / "efivars", esps, started);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->uki, folder / "esp/EFI/Linux/SECOND.EFI");
+    EXPECT_EQ(found->loader, folder / "esp/EFI/BOOT/BOOTX64.EFI");
+    EXPECT_TRUE(found->secure_boot);
+    EXPECT_EQ(find_started_image(folder / "efivars", esps, std::span(started).first(1)).error().kind, ErrorKind::io);
+    EXPECT_EQ(find_started_image(folder / "efivars", esps, std::span(started).last(1)).error().kind, ErrorKind::io);
+}
+
+TEST_F(BootedFiles, OfTwoThatHoldTheSameTheSelectedOneIsTaken) {
+    const Octets loader = built_loader(), image = built_release({.version = "1"});
+    file("EFI/BOOT/BOOTX64.EFI", loader);
+    for (const char* name : {"lethe_1.efi", "lethe_1^1+2-1.efi", "lethe_1^2.efi"}) file(std::string("EFI/Linux/") + name, image);
+    path_variable("LoaderEntrySelected", "lethe_1^1.efi");
+    const auto found = find_started_image(folder / "efivars", esps, std::vector{digest_of(loader), digest_of(image)});
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->uki, folder / "esp/EFI/Linux/lethe_1^1+2-1.efi");
 }
 
 TEST_F(BootedFiles, APathOutOfTheEspIsCorrupt) {

@@ -85,6 +85,26 @@ TEST_F(FolderEspTest, HoldsReleases) {
     EXPECT_TRUE(fs::is_empty(images));
 }
 
+TEST_F(FolderEspTest, RenamesAFileAndNeverOverAnotherOne) {
+    ASSERT_TRUE(write_new_file(AT_FDCWD, images / "lethe_2+3.efi", as_octets("octets"), 0444));
+    ASSERT_TRUE(esp->rename("lethe_2+3.efi", "lethe_2.efi"));
+    EXPECT_EQ(text(images / "lethe_2.efi"), "octets");
+    EXPECT_FALSE(fs::exists(images / "lethe_2+3.efi"));
+    EXPECT_EQ(fs::status(images / "lethe_2.efi").permissions() & fs::perms::owner_write, fs::perms::owner_write) << "still read-only";
+    ASSERT_TRUE(write_new_file(AT_FDCWD, images / "lethe_2+3.efi", as_octets("twin"), 0644));
+    EXPECT_EQ(esp->rename("lethe_2+3.efi", "lethe_2.efi").error().kind, ErrorKind::already_exists);
+    EXPECT_EQ(text(images / "lethe_2.efi"), "octets");
+    EXPECT_EQ(esp->rename("lethe_1.efi", "lethe_0.efi").error().kind, ErrorKind::not_found);
+}
+
+TEST_F(FolderEspTest, SaysWhichEntryIsNext) {
+    EXPECT_EQ(esp->one_shot().value(), "");
+    ASSERT_TRUE(esp->set_one_shot("lethe_2.efi"));
+    EXPECT_EQ(esp->one_shot().value(), "lethe_2.efi");
+    ASSERT_TRUE(esp->set_one_shot(""));
+    EXPECT_EQ(esp->one_shot().value(), "");
+}
+
 TEST_F(FolderEspTest, WhatIsNoFileIsNamed) {
     Releases releases(*esp);
     fs::create_directories(images / "lethe_2.efi.extra.d/folder.cred");

@@ -232,5 +232,23 @@ TEST_F(ReleasesTest, FilesBesideThatDoNotFitTheEspAreRefusedBeforeAnythingIsWrit
     EXPECT_TRUE(releases->write(staged, image, many));
 }
 
+TEST(ReleasesOnTheEsp, TwinsOfAReleaseGoAndItsFolderStays) {
+    Medium medium;
+    RecordedReleases releases(medium);
+    releases.put("lethe_2.efi", image_of(1), {{"a.cred", some_octets("a")}});
+    const Octets twin = image_of(1), other = image_of(2);
+    medium.write("EFI/Linux/lethe_2+2-1.efi", twin);
+    medium.write("EFI/Linux/LETHE_2+3.EFI", other);
+    releases.put("lethe_1.efi", image_of(3));
+    const auto before = files_of(medium);
+    EXPECT_EQ(releases->remove_twins("2", "LETHE_2.EFI").value().size(), 2U);
+    auto expected = before;
+    expected.erase("EFI/Linux/lethe_2+2-1.efi");
+    expected.erase("EFI/Linux/LETHE_2+3.EFI");
+    EXPECT_EQ(files_of(medium), expected);
+    EXPECT_TRUE(releases->remove_twins("2", "lethe_2.efi").value().empty());
+    EXPECT_EQ(files_of(medium), expected);
+}
+
 }  // namespace
 }  // namespace lethe

@@ -116,9 +116,22 @@ TEST(UpdateLine, SaysWhatIsWrongBeforeAnythingElse) {
     EXPECT_THAT(update_line(with_staged("unfinished"), now), testing::StartsWith("  update unfinished: 2.0 was not staged to the end"));
 }
 
+TEST(UpdateTable, SaysWhenAnotherReleaseOpensTheVault) {
+    auto updates = in_policy_state("wide", "release 1.1 still opens the vault besides 1.2");
+    updates.admitted = {"1.2", "1.1"};
+    EXPECT_THAT(updates_text(updates, now), AllOf(HasSubstr("another release opens the vault besides the running one, and must not\n"),
+                                                  testing::EndsWith("  release 1.1 still opens the vault besides 1.2\n")));
+    EXPECT_EQ(update_line(updates, now), "  update wide: release 1.1 still opens the vault besides 1.2\n");
+    updates.reason = "";
+    EXPECT_THAT(update_line(updates, now), HasSubstr("another release opens the vault"));
+    updates = on_trial();
+    updates.admitted = {"1.2"};
+    EXPECT_THAT(updates_text(updates, now), HasSubstr("on trial, and alone opens the vault\n"));
+}
+
 TEST(Updates, NeedAPersonWhenOneFailedOrThePolicyDoesNotFit) {
-    for (const auto& updates : {in_policy_state("mismatch"), in_policy_state("not-enrolled"), in_policy_state("running", "the ESP is full"),
-                                with_staged("failed"), with_staged("unfinished")})
+    for (const auto& updates : {in_policy_state("mismatch"), in_policy_state("wide"), in_policy_state("not-enrolled"),
+                                in_policy_state("running", "the ESP is full"), with_staged("failed"), with_staged("unfinished")})
         EXPECT_TRUE(needs_person(updates)) << updates.policy_state;
     auto updates = running();
     updates.last_failure = "2.0: tor did not bootstrap";

@@ -60,4 +60,18 @@ Result<void> RecordedEsp::set_one_shot(const std::string& entry) {
     return {};
 }
 
+// On FAT the new name comes before the old one goes.
+Result<void> RecordedEsp::rename(const std::string& from, const std::string& to) {
+    const std::string old_name = folder + from, new_name = folder + to;
+    if (medium_.exists(new_name)) return fail(ErrorKind::already_exists, "{} is there", new_name);
+    const Octets octets = TRY(medium_.read(old_name));
+    before_(from + " becomes " + to);
+    medium_.write(new_name, octets);
+    medium_.sync(new_name);
+    medium_.remove(old_name);
+    medium_.sync_names(folder);
+    if (read_only) read_only->erase(from);
+    return {};
+}
+
 }  // namespace lethe

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 #include "image/esp.hpp"
 #include "recorded_disk.hpp"
 
@@ -41,9 +43,12 @@ public:
     Result<std::unique_ptr<Disk>> make_beside(const std::string& version) override;
     Result<void> remove_beside(const std::string& version) override;
     Result<void> set_one_shot(const std::string& entry) override;
+    Result<std::string> one_shot() override { return one_shot_; }
+    Result<void> rename(const std::string& from, const std::string& to) override;
     std::filesystem::path place() const override { return "the recorded ESP"; }
 
     static constexpr const char* folder = "EFI/Linux/";
+    std::set<std::string>* read_only = nullptr;  ///< names in it that FAT has as read-only: no boot loader renames them. Borrowed
 
 private:
     bool has_files(const std::string& version) const;

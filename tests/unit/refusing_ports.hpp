@@ -76,6 +76,14 @@ public:
         TRY(refuse_("set the next entry"));
         return esp_->set_one_shot(entry);
     }
+    Result<std::string> one_shot() override {
+        TRY(refuse_("look for the next entry"));
+        return esp_->one_shot();
+    }
+    Result<void> rename(const std::string& from, const std::string& to) override {
+        TRY(refuse_("rename " + from));
+        return esp_->rename(from, to);
+    }
     std::filesystem::path place() const override { return esp_->place(); }
 
 private:

@@ -41,8 +41,10 @@ std::vector<UpdateState> UpdateMoment::after_cut(std::size_t most, std::mt19937&
     return states;
 }
 
-BootingMachine::Running::Running(BootingMachine& machine, ReleaseName release)
+BootingMachine::Running::Running(BootingMachine& machine, ReleaseName release, bool counted)
     : release(std::move(release)),
+      booted_as(this->release.file()),
+      counted(counted),
       pcrlock({.tpm = machine.state.tpm,
                .events = events,
                .read = [&machine](const fs::path& file) { return machine.read_file(file); },
@@ -92,10 +94,22 @@ Result<Octets> BootingMachine::read_file(const fs::path& file) const { return st
 
 // The file, or its namesake with other tries left, as find_booted_image() looks for it.
 Result<BootedImage> BootingMachine::booted_image() const {
+    const auto found = [&](const std::string& file) {
+        return BootedImage{.secure_boot = state.secure_boot,
+                           .uki = root / RecordedEsp::folder / file,
+                           .loader = loader,
+                           .booted_as = running_->booted_as,
+                           .counted = running_->counted};
+    };
+    if (state.medium.exists(RecordedEsp::folder + running_->booted_as)) return found(running_->booted_as);
     for (const std::string& file : images())
-        if (const auto name = parse_release_name(file); name && name->version == running_->release.version)
-            return BootedImage{state.secure_boot, root / RecordedEsp::folder / file, loader};
-    return fail(ErrorKind::wrong_state, "what was booted is on no ESP");
+        if (const auto name = parse_release_name(file); name && name->version == running_->release.version) return found(file);
+    return fail(ErrorKind::io, "what was booted is on no ESP");
+}
+
+void BootingMachine::look_at_name() {
+    if (const auto image = booted_image())
+        if (const auto name = parse_release_name(image->uki->filename().native())) running_->release = *name;
 }
 
 Result<BootReading> BootingMachine::read_boot(const BootedImage& image) const {
@@ -119,7 +133,9 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             },
             .open_esp = [=, this]() -> Result<std::unique_ptr<Esp>> {
                 TRY(ask("open the ESP"));
-                return std::make_unique<RefusingEsp>(std::make_unique<RecordedEsp>(state.medium, state.one_shot, tell), ask);
+                auto esp = std::make_unique<RecordedEsp>(state.medium, state.one_shot, tell);
+                esp->read_only = &read_only;
+                return std::make_unique<RefusingEsp>(std::move(esp), ask);
             },
             .pcrlock = pcrlock,
             .booted_image = [this] { return booted_image(); },
@@ -128,6 +144,8 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
                 return read_boot(image);
             },
             .trust = [](bool) -> Result<ReleaseTrust> { return ReleaseTrust{{certificate_of("release"), certificate_of("another")}, {}}; },
+            .boot_complete = [this]() -> Result<bool> { return running_->complete; },
+            .clean_variables = [this]() -> Result<std::vector<std::string>> { return std::exchange(left_variables, {}); },
             .last_update = last_update(),
             .progress = [](std::string_view, unsigned) {}};
 }

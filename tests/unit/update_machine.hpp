@@ -39,8 +39,10 @@ public:
     explicit BootingMachine(UpdateState given = {});
 
     UpdateState state;
-    std::set<std::string> unhealthy;     ///< versions that never become healthy
-    bool returns_from_an_entry = false;  ///< the firmware tries another boot option first, which nobody accounts for
+    std::set<std::string> unhealthy;          ///< versions that never become healthy
+    std::set<std::string> read_only;          ///< files in /EFI/Linux that FAT has as such: the boot loader cannot rename them, and goes on
+    std::vector<std::string> left_variables;  ///< of boot loader and stub, by another system
+    bool returns_from_an_entry = false;       ///< the firmware tries another boot option first, which nobody accounts for
     Refuse refuse = [](const std::string&) -> Result<void> { return {}; };
 
     /// Puts release 1 there, as an installer does, boots it and seals a vault.
@@ -73,9 +75,11 @@ public:
 
 private:
     struct Running {
-        Running(BootingMachine& machine, ReleaseName release);
+        Running(BootingMachine& machine, ReleaseName release, bool counted);
         void extend(LogEvent event, BootingMachine& machine);
-        ReleaseName release;
+        ReleaseName release;    ///< as it was booted, and under the name that it has now
+        std::string booted_as;  ///< its file
+        bool counted = false, complete = false;
         std::vector<LogEvent> events;
         BootedPcrlock pcrlock;
         UpdateService service;
@@ -84,8 +88,10 @@ private:
     void before(const std::string& what);
     void keep_note();
     std::optional<ReleaseName> chosen_entry();
-    std::optional<ReleaseName> load_entry();
-    void rename(const ReleaseName& from, const ReleaseName& to);
+    std::optional<ReleaseName> load_entry(bool& counted);
+    /// @return false when it cannot be.
+    bool rename(const ReleaseName& from, const ReleaseName& to);
+    void look_at_name();
     void measure_boot();
     void reach(std::string_view phase);
     bool on_trial() const;

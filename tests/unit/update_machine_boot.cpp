@@ -57,26 +57,21 @@ std::optional<ReleaseName> BootingMachine::chosen_entry() {
     return entries.empty() ? std::nullopt : std::optional(entries.front().name);
 }
 
-void BootingMachine::rename(const ReleaseName& from, const ReleaseName& to) {
-    const std::string folder = RecordedEsp::folder, old_name = folder + from.file(), new_name = folder + to.file();
-    if (old_name == new_name) return;
-    before(std::format("{} becomes {}", from.file(), to.file()));
-    if (state.medium.exists(new_name)) state.medium.remove(new_name);
-    const Octets octets = *state.medium.read(old_name);
-    state.medium.write(new_name, octets);
-    state.medium.sync(new_name);
-    state.medium.remove(old_name);
-    state.medium.sync_names(folder);
+bool BootingMachine::rename(const ReleaseName& from, const ReleaseName& to) {
+    if (read_only.contains(from.file())) return false;
+    RecordedEsp esp(state.medium, state.one_shot, [this](const std::string& what) { before(what); });
+    return esp.rename(from.file(), to.file()).has_value();
 }
 
-// Source: systemd 257, src/boot/boot.c, boot_entry_parse_tries(): the try is counted before the image is started.
-std::optional<ReleaseName> BootingMachine::load_entry() {
+// Source: systemd 257, src/boot/boot.c, boot_entry_bump_counters(): the try is counted before the image is started; where the file cannot
+// be renamed it is started even so.
+std::optional<ReleaseName> BootingMachine::load_entry(bool& counted) {
     auto entry = chosen_entry();
     if (!entry || !entry->tries) return entry;
-    ReleaseName counted = *entry;
-    counted.tries = BootTries{entry->tries->left - std::min(entry->tries->left, 1U), entry->tries->done + 1};
-    rename(*entry, counted);
-    return counted;
+    ReleaseName next = *entry;
+    next.tries = BootTries{entry->tries->left - std::min(entry->tries->left, 1U), entry->tries->done + 1};
+    counted = rename(*entry, next);
+    return counted ? next : entry;
 }
 
 void BootingMachine::Running::extend(LogEvent event, BootingMachine& machine) {
@@ -118,6 +113,7 @@ bool BootingMachine::on_trial() const {
 bool BootingMachine::run_services() {
     opened = state.vault && vault() == state.vault;
     service().settle();
+    look_at_name();
     keep_note();
     if ((state.vault && !opened) || unhealthy.contains(version())) {
         if (!on_trial()) return true;
@@ -126,12 +122,11 @@ bool BootingMachine::run_services() {
         keep_note();
         return false;
     }
-    const ReleaseName kept{version()};
-    rename(running_->release, kept);
-    running_->release = kept;
+    running_->complete = true;
     reach("ready");
     opened = opened && vault() == state.vault;
     committed = service().commit();
+    look_at_name();
     keep_note();
     return true;
 }
@@ -141,10 +136,11 @@ bool BootingMachine::boot() {
     opened = false;
     committed = {};
     state.tpm.power_cycle();
-    const auto entry = load_entry();
+    bool counted = false;
+    const auto entry = load_entry(counted);
     EXPECT_TRUE(entry) << "there is nothing to boot";
     if (!entry) throw std::runtime_error("nothing to boot");
-    running_ = std::make_unique<Running>(*this, *entry);
+    running_ = std::make_unique<Running>(*this, *entry, counted);
     measure_boot();
     for (const char* phase : {"enter-initrd", "leave-initrd", "sysinit"}) reach(phase);
     return run_services();

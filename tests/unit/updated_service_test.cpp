@@ -51,7 +51,7 @@ TEST_P(Updates, AMachineThatWasInstalledAdmitsWhatItRuns) {
     expect_runs_alone("1");
     ASSERT_TRUE(status().running);
     EXPECT_EQ(status().running->secure_boot, GetParam());
-    EXPECT_FALSE(status().running->on_trial());
+    EXPECT_FALSE(status().running->trial);
 }
 
 TEST_P(Updates, AReleaseIsStagedTriedAndKept) {

@@ -11,6 +11,7 @@ import contents
 import uki
 from boots import busy_boots_lane, late_tpm_lane
 from cuts import cuts_lane
+from freeze import freeze_lane
 from inputs import inputs_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
@@ -345,6 +346,7 @@ LANES = {
     "inputs, Secure Boot off": partial(inputs_lane, "off"),
     "inputs, Secure Boot on": partial(inputs_lane, "on"),
     "late TPM": late_tpm_lane,
+    "update, frozen": freeze_lane,
     "no disk": network_lane,
     "production": production_lane,
 }

@@ -1,0 +1,108 @@
+// How the running release is kept, and how the boots of one on trial are counted. What runs decides, and no name of a file: whoever can
+// write to the ESP can give the files what names they like.
+#include <algorithm>
+
+#include "updated/candidate.hpp"
+
+namespace lethe {
+
+Result<void> UpdateService::rename(UpdateMachine& machine, const ReleaseName& name) {
+    TRY(machine.esp->rename(machine.running.file, name.file()));
+    machine.booted.uki = machine.booted.uki->parent_path() / name.file();
+    machine.running.name = name;
+    machine.running.file = name.file();
+    return {};
+}
+
+// The boot loader could start either of them, and the one that does not count ends no trial.
+Result<void> UpdateService::remove_twins(UpdateMachine& machine) {
+    if (!parse_release_name(machine.running.file)) return {};
+    for (const std::string& twin : TRY(machine.releases.remove_twins(machine.running.name.version, machine.running.file)))
+        notice(
+            std::format("{} was beside {}, which runs: two files of one release, of which the boot loader may start either; the other one "
+                        "is removed",
+                        twin, machine.running.file));
+    return {};
+}
+
+// The boot loader does not count a file that it cannot rename, and takes the number of tries from the name.
+void UpdateService::count_boot(UpdateMachine& machine) {
+    const BootTries named = *machine.running.name.tries;
+    BootTries tries = named;
+    if (!machine.booted.counted && is_same_on_fat(machine.booted.booted_as, machine.running.file))
+        tries = {named.left - std::min(named.left, 1U), named.done + 1};
+    tries.left = std::min(tries.left, boots_to_try - std::min(tries.done, boots_to_try));
+    if (tries == named) return;
+    const std::string file = machine.running.file;
+    const auto renamed = rename(machine, {machine.running.name.version, tries});
+    notice(renamed
+               ? std::format("the boot loader did not count this boot in the name of {}, as of a file that is read-only, or the name had "
+                             "more tries than {}; it is {} now",
+                             file, boots_to_try, machine.running.file)
+               : std::format("this boot cannot be counted: {}; check the file system of the ESP", renamed.error().message));
+}
+
+Result<void> UpdateService::bless(UpdateMachine& machine) {
+    TRY(remove_twins(machine));
+    if (!machine.running.name.tries) return {};
+    if (auto renamed = rename(machine, {.version = machine.running.name.version}); !renamed)
+        return in_context(renamed.error(),
+                          std::format("release {} was found good, and its file goes on counting boots", machine.running.name.version));
+    return {};
+}
+
+// An older one leaves the policy before it leaves the ESP, so that at no instant it is only hidden. One that the boot loader may start
+// before the running one goes first: shut out and still there, it would be what each boot takes.
+Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
+    const ReleaseName& running = machine.running.name;
+    for (const StoredRelease& release : TRY(machine.releases.list())) {
+        const bool is_exhausted = release.name.tries && release.name.tries->left == 0;
+        if (release.name.version == running.version || !release.complete || is_exhausted || goes_first(running, release.name)) continue;
+        // The policy is what matters: it is narrowed even where this fails.
+        if (const auto removed = machine.releases.remove(release.name.version); !removed) notice(removed.error().message);
+    }
+    return narrow(machine);
+}
+
+// Whatever the ESP refuses, the policy is narrowed.
+Result<void> UpdateService::keep_alone(UpdateMachine& machine) {
+    auto blessed = bless(machine);
+    if (!admits_one_release(machine.in_force.policy)) {
+        ports_.progress("keeping the running release", 10);
+        TRY(shut_others_out(machine));
+    }
+    // Noted at an earlier boot, or when it was staged; from here on no cut undoes it.
+    if (const auto note = ports_.last_update.read(); note && note->version == machine.running.name.version)
+        TRY(ports_.last_update.remove());
+    if (!TRY(machine.esp->one_shot()).empty()) TRY(machine.esp->set_one_shot(""));
+    for (const StoredRelease& release : TRY(machine.releases.list()))
+        if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
+    ports_.progress("only the running release is admitted", 100);
+    return blessed;
+}
+
+Result<void> UpdateService::keep(UpdateMachine& machine) {
+    trouble_.clear();
+    const auto kept = keep_alone(machine);
+    if (!kept) trouble_ = kept.error().message;
+    const auto looked = look_around(machine);
+    return kept ? looked : kept;
+}
+
+Result<void> UpdateService::commit() {
+    clean_variables();
+    auto machine = UpdateMachine::open(ports_);
+    const auto looked = machine ? look_around(*machine) : missing(machine.error());
+    if (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled) return {};  // nothing to be kept, nor to go
+    if (!looked) {
+        status_.reason = looked.error().message;
+        return looked;
+    }
+    if (status_.running->trial)
+        return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",
+                    status_.running->name.version);
+    if (status_.policy == PolicyState::staged) return {};
+    return keep(*machine);
+}
+
+}  // namespace lethe

@@ -1,0 +1,100 @@
+"""What anyone who can write to the ESP or set EFI variables does between the staging of a release and its trial, and that none of it holds the
+old release in the policy."""
+
+from functools import partial
+
+from machine import Machine, credentials
+from state_checks import until
+from update_steps import PRESENT, reboot, release, releases, shown, stage, version_of
+
+EFIVARS = "/sys/firmware/efi/efivars"
+LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+
+def lasting(name, text):
+    """A script that sets a variable of the boot loader's as another system would: it outlives boots."""
+    octets = "".join(f"\\x{octet:02x}" for octet in bytes([7, 0, 0, 0]) + (text + "\0").encode("utf-16-le"))
+    return f"printf '{octets}' >{EFIVARS}/{name}-{LOADER}"
+
+
+def gone(name):
+    return f"test ! -e {EFIVARS}/{name}-{LOADER}"
+
+
+# By name: what is done on the machine, in the folder of the releases, to the old version and the new one that is staged; words of the reason
+# that is shown; what holds then. A variable that the stub has set in this boot cannot be replaced in it: that is tested on a bus.
+ATTACKS = {
+    "a twin without a counter": (lambda old, new: f"cp lethe_{new}+3.efi lethe_{new}.efi", "two files of one release", None),
+    "a twin that holds the old release": (lambda old, new: f"cp lethe_{old}.efi lethe_{new}.efi", "two files of one release", None),
+    "the old release under the name of one that is staged": (lambda old, new: f"mv lethe_{old}.efi lethe_{old}+3.efi", "", None),
+    "a read-only file": (lambda old, new: f"chmod a-w lethe_{new}+3.efi", "did not count this boot", None),
+    "capital letters": (lambda old, new: f"mv lethe_{new}+3.efi x && mv x LETHE_{new}+3.EFI", "", None),
+    "another default entry": (lambda old, new: lasting("LoaderEntryDefault", f"lethe_{old}.efi"), "LoaderEntryDefault", gone("LoaderEntryDefault")),
+    "a count that another system has left": (lambda old, new: lasting("LoaderBootCountPath", r"\EFI\Linux\lethe_9.9+3.efi"), "LoaderBootCountPath",
+                                             gone("LoaderBootCountPath")),
+}
+
+
+class FreezeLane:
+    """One machine that goes from release to release, each time against another attack."""
+
+    def __init__(self, check, machines):
+        self.check, self.machines = check, machines
+        self.kept = version_of(PRESENT)
+        self.versions = [f"{self.kept}.{number}" for number in range(1, len(ATTACKS) + 2)]
+
+    def run(self):
+        if not self.check("a machine runs a release, and is offered others", self.enrol):
+            return
+        for version, (name, (script, reason, then)) in zip(self.versions, ATTACKS.items()):
+            if not self.check(f"the old release leaves the policy in spite of {name}", partial(self.attack, version, script, reason, then)):
+                return
+        self.check("a release that runs under another name is kept, and a person is told", lambda: self.other_name(self.versions[-1]))
+
+    def enrol(self):
+        self.machine = Machine("test-freeze")
+        self.machines.append(self.machine)
+        self.machine.up("--secure-boot", "off", *credentials("a"), offer={f"{version}.efi": release(version) for version in self.versions})
+        self.identity = self.relay()
+
+    def relay(self):
+        status = self.machine.status()
+        assert status["vault"]["state"] == "open", status["vault"]
+        relay, = status["relays"]
+        assert relay["state"] == "installed", relay
+        return relay["fingerprint"]
+
+    def stage(self, version, script):
+        stage(self.machine, f"{version}.efi")
+        self.machine.ok(f"cd /efi/EFI/Linux && {script(self.kept, version)} && sync -f .")
+        reboot(self.machine)
+        self.machine.next()
+        # The commit comes last in a boot.
+        until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
+        assert self.relay() == self.identity
+        return shown(self.machine)
+
+    def attack(self, version, script, reason, then):
+        said = self.stage(version, script)
+        assert said["running"]["version"] == version and said["policy_state"] == "running" and said["admitted"] == [version], said
+        assert reason in said["reason"] and bool(reason) == bool(said["reason"]), said
+        code, text = self.machine.sh("lethectl status")
+        assert code == (3 if reason else 0) and said["reason"] in text, (code, text)
+        names = {name.lower() for name in releases(self.machine)}
+        assert names == {f"lethe_{version}.efi"}, names
+        if then:
+            self.machine.ok(then)
+        self.kept = version
+
+    def other_name(self, version):
+        said = self.stage(version, lambda old, new: f"mv lethe_{new}+3.efi other.efi")
+        assert said["running"]["version"] == version and said["running"]["file"] == "other.efi", said
+        assert said["policy_state"] == "running" and said["admitted"] == [version], said
+        assert f"rename it to lethe_{version}.efi" in said["reason"], said
+        assert releases(self.machine) == {"other.efi"}, releases(self.machine)
+        assert self.machine.sh("lethectl status")[0] == 3
+
+
+def freeze_lane(check, machines):
+    """`check` as in lanes.py."""
+    FreezeLane(check, machines).run()
