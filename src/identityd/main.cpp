@@ -2,17 +2,18 @@
 #include <cstdlib>
 
 #include "base/secret.hpp"
+#include "base/test_seam.hpp"
 #include "identityd/bus_objects.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "vault/configuration.hpp"
 
 using namespace lethe;
 
-// The unit sets RUNTIME_DIRECTORY; the other variables are for tests.
+// The unit sets RUNTIME_DIRECTORY.
 static MachineSettings settings() {
     MachineSettings settings;
     if (const char* path = std::getenv("RUNTIME_DIRECTORY")) settings.paths.runtime = path;
-    if (const char* user = std::getenv("LETHE_RELAY_USER")) settings.fixed_user = user;
+    settings.fixed_user = test_seam_or(TestSeam::relay_user, "");
     return settings;
 }
 

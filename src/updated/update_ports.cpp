@@ -1,22 +1,18 @@
 #include "updated/update_ports.hpp"
 
-#include <cstdlib>
-
+#include "base/test_seam.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "vault/configuration.hpp"
 
 namespace lethe {
 namespace {
 
-std::filesystem::path place(const char* variable, const char* usual) {
-    const char* const given = std::getenv(variable);
-    return given ? given : usual;
-}
+std::filesystem::path place(TestSeam seam, const char* usual) { return test_seam_or(seam, usual); }
 
-std::filesystem::path efivars() { return place("LETHE_EFIVARS", "/sys/firmware/efi/efivars"); }
+std::filesystem::path efivars() { return place(TestSeam::efivars, "/sys/firmware/efi/efivars"); }
 
 Result<BootedImage> booted_image() {
-    const std::array esps{place("LETHE_ESP", "/efi"), std::filesystem::path("/boot/efi"), std::filesystem::path("/boot")};
+    const std::array esps{place(TestSeam::esp, "/efi"), std::filesystem::path("/boot/efi"), std::filesystem::path("/boot")};
     return find_booted_image(efivars(), esps);
 }
 
@@ -45,7 +41,7 @@ Result<BootReading> read_boot(const BootedImage& image) {
 
 SystemdPcrlock::Paths pcrlock_paths() {
     SystemdPcrlock::Paths paths;
-    paths.program = place("LETHE_PCRLOCK", paths.program.c_str());
+    paths.program = place(TestSeam::pcrlock, paths.program.c_str());
     return paths;
 }
 
@@ -58,7 +54,7 @@ UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<void(std::string_view,
             .booted_image = booted_image,
             .read_boot = read_boot,
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },
-            .last_update = LastUpdate(place("LETHE_STORE", "/var/lib/lethe") / "last-update"),
+            .last_update = LastUpdate(place(TestSeam::store, "/var/lib/lethe") / "last-update"),
             .progress = std::move(progress)};
 }
 
