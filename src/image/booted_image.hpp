@@ -4,16 +4,19 @@
 #include <optional>
 #include <span>
 
-#include "base/result.hpp"
+#include "image/secure_boot.hpp"
 
 namespace lethe {
 
 /// What this machine was booted with, as the boot loader and the stub say in EFI variables. They are hints: what the files hold is compared
 /// with the event log before anything is built on it.
 struct BootedImage {
-    bool secure_boot;
+    bool secure_boot;                             ///< on, and not in setup mode
     std::optional<std::filesystem::path> uki;     ///< none when it came over the network
     std::optional<std::filesystem::path> loader;  ///< none when the firmware started the UKI itself
+    bool setup_mode = false;                      ///< of the firmware: it has no keys
+
+    SecureBoot secure_boot_state() const { return secure_boot ? SecureBoot::on : setup_mode ? SecureBoot::setup : SecureBoot::off; }
 };
 
 /// Whether the firmware took the UKI from the network: boot loader and stub name the partition that they came from, and here there is none.

@@ -33,12 +33,20 @@ void make_mutable(const std::filesystem::path& file) {
 
 }  // namespace
 
-Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
-                                 std::size_t limit_octets) {
+Result<EfiVariable> read_whole_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                            std::size_t limit_octets) {
     Octets octets = TRY(read_file(file_of(efivars, name, vendor), limit_octets));
     if (octets.size() < attributes.size()) return fail(ErrorKind::corrupt, "EFI variable {} is cut short", name);
+    EfiVariable variable{0, {}};
+    for (std::size_t i = 0; i < attributes.size(); ++i) variable.attributes |= std::uint32_t{octets[i]} << 8 * i;
     octets.erase(octets.begin(), octets.begin() + attributes.size());
-    return octets;
+    variable.content = std::move(octets);
+    return variable;
+}
+
+Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                 std::size_t limit_octets) {
+    return TRY(read_whole_efi_variable(efivars, name, vendor, limit_octets)).content;
 }
 
 Result<void> set_loader_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view text) {

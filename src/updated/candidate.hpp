@@ -4,6 +4,11 @@
 
 namespace lethe {
 
+/// Whether a boot of this release can be healthy here: without Secure Boot only one of the debug profile is, so that any other would fall
+/// back, boot after boot. Nothing is said of who made it.
+/// @error wrong_state  it cannot. @error corrupt  it is not a release of Lethe's.
+Result<void> check_secure_boot(const RunningRelease& running, OctetView file);
+
 /// A release that is offered, checked: whose it is, whether it may follow the running one, and that this code knows what it measures.
 ///
 /// @param running  the files of the running boot; the release comes with those beside it, as `options` change them.

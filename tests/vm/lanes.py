@@ -13,6 +13,7 @@ from cuts import cuts_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
+from secure_boot import insecure_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
 from state_cuts import state_cuts_lane
 from update_cuts import update_cuts_lane
@@ -74,7 +75,7 @@ def expect_shut(machine, reason):
 def secure_boot_lane(secure_boot, check, machines):
     """Enrolment, reboots, and every change that must be refused, with Secure Boot on or off."""
     on = secure_boot == "on"
-    pcrs = [4, 7, 11, 12, 13] if on else [4, 11, 12, 13]
+    pcrs = [4, 7, 11, 12, 13] if on else [2, 4, 11, 12, 13]
     name = f"test-sb-{secure_boot}"
     known = {}
 
@@ -333,6 +334,7 @@ LANES = {
     "power cuts": partial(cuts_lane, 5),
     "state": state_lane,
     "no disk": network_lane,
+    "no Secure Boot": insecure_lane,
     "production": production_lane,
 }
 LONG_LANES = {
