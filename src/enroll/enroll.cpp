@@ -51,6 +51,7 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
         TRY(ports.store.erase(enrolling_id));
         return Enrolment::there_already;
     }
+    if (!request.insecure_boot) TRY(check_secure_boot(ports));
     // Identities are written into a vault that was stored: that vault is lost, and may yet be found.
     if (const auto identities = TRY(ports.store.list(ObjectKind::identity)); !identities.empty())
         return fail(ErrorKind::wrong_state,
@@ -76,7 +77,8 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
 }
 
 Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
-    const PolicyFile file = TRY(make_policy(ports, TRY(lock_boot(ports, request.extra_pcrs))));
+    const LockedBoot boot = TRY(lock_boot(ports, request.extra_pcrs));
+    const PolicyFile file = TRY(make_policy(ports, boot));
     ports.progress("writing the policy to the store");
     TRY(ports.store.write_framed(policy_id, as_octets(file.json)));
     ports.progress("sealing a new vault key");

@@ -23,6 +23,7 @@ struct EnrolmentRequest {
     bool discard = false;              ///< give up the vault of which the TPM still holds the policy; only ever on a person's word
     std::vector<unsigned> extra_pcrs;  ///< besides those that every policy has to hold
     std::vector<std::string> relays;   ///< names of relays that get keys of their own afterwards
+    bool insecure_boot = false;        ///< enrol without Secure Boot as well, for laboratories; the policy then holds PCR 2
 };
 
 enum class Enrolment { made, there_already };
@@ -33,7 +34,8 @@ enum class Enrolment { made, there_already };
 /// enrolment finds it and starts over. A failure undoes what this call made, in the TPM and in the store.
 ///
 /// @return there_already   the store has a vault; nothing is touched.
-/// @error wrong_state      the TPM or the store holds what is left of another vault, or the machine was not booted from a UKI on its ESP.
+/// @error wrong_state      Secure Boot is not on, which is refused before anything is touched; the TPM or the store holds what is left of
+/// another vault, or the machine was not booted from a UKI on its ESP.
 /// @error invalid_argument a relay's name.
 /// @error policy_mismatch  the gate: the running boot cannot be locked completely. Names the PCRs and what is in the way.
 Result<Enrolment> enroll(const EnrolmentPorts& ports, const EnrolmentRequest& request);

@@ -33,7 +33,7 @@ Result<RecoverySecretKey> read_recovery_key(const std::filesystem::path& file) {
 
 Result<Enrolment> recover(const EnrolmentPorts& ports, const EnrolmentOptions& options) {
     auto key = TRY(read_recovery_key(options.recovery_key));
-    TRY(reenroll(ports, {std::move(key), options.fingerprint, options.request.extra_pcrs}));
+    TRY(reenroll(ports, {std::move(key), options.fingerprint, options.request.extra_pcrs, options.request.insecure_boot}));
     return Enrolment::made;
 }
 

@@ -16,6 +16,8 @@ std::string list_of(std::span<const unsigned> pcrs) {
 
 }  // namespace
 
+Result<void> check_secure_boot(const EnrolmentPorts& ports) { return require_secure_boot(TRY(ports.booted_image()).secure_boot_state()); }
+
 Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs) {
     const BootedImage image = TRY(ports.booted_image());
     const std::vector<unsigned> pcrs = required_pcrs(image.secure_boot, extra_pcrs);
@@ -25,6 +27,11 @@ Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsign
 
     ports.progress("checking that the running boot is predicted completely");
     EventLog log = TRY(ports.pcrlock.log());
+    if (image.secure_boot && !measured_secure_boot(log))
+        return fail(
+            ErrorKind::policy_mismatch,
+            "the firmware says that Secure Boot is on, but did not measure that into PCR 7: something that ran before this system hides "
+            "that it is off; power the machine off, and boot only this disk");
     TRY(check_gate(pcrs, TRY(ports.pcrlock.predict(pcrs)), TRY(ports.tpm.read_pcrs(pcrs)), log));
     return LockedBoot{pcrs, std::move(log)};
 }

@@ -10,9 +10,13 @@ struct LockedBoot {
     EventLog log;
 };
 
+/// Whether Secure Boot is on. Touches nothing. @error wrong_state  it is not, or the machine was not booted from what is on its ESP.
+Result<void> check_secure_boot(const EnrolmentPorts& ports);
+
 /// Writes the components of the running boot and checks that every required PCR is predicted with the value that it has. Touches nothing in
 /// the TPM and in the store.
-/// @error policy_mismatch  the gate. @error wrong_state  the machine was not booted from what is on its ESP.
+/// @error policy_mismatch  the gate, or a firmware that says that Secure Boot is on and did not measure that. @error wrong_state  the
+/// machine was not booted from what is on its ESP.
 Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs);
 
 /// Makes the policy of that boot. @error as make_checked_policy()

@@ -18,15 +18,19 @@ Result<unsigned> parse_pcr(std::string_view text) {
 }  // namespace
 
 const std::string_view enrolment_help =
-    R"(lethe-enroll [--if-needed] [--discard] [--pcr N]... [--relay NAME]... [--store DIR]
-lethe-enroll --recover FILE --fingerprint FINGERPRINT [--pcr N]... [--store DIR]
+    R"(lethe-enroll [--if-needed] [--discard] [--insecure-boot] [--pcr N]... [--relay NAME]... [--store DIR]
+lethe-enroll --recover FILE --fingerprint FINGERPRINT [--insecure-boot] [--pcr N]... [--store DIR]
 
 Locks the running boot into the TPM's policy and makes a vault that opens in no other; or, with --recover, seals the vault of a store that
-is here already, because it came from another machine or the TPM was replaced.
+is here already, because it came from another machine or the TPM was replaced. Either needs Secure Boot to be on.
 
   --if-needed   succeed when the machine is enrolled already
   --discard     give up the vault of which the TPM still holds the policy
-  --pcr N       lock PCR N besides 4, 7, 11, 12 and 13 (0 and 2 hold the firmware: its updates then need a new policy)
+  --insecure-boot
+                enrol without Secure Boot as well, for laboratories: PCR 2 is then locked in place of 7, and anyone who can boot another
+                system here can still steer this one; no effect while Secure Boot is on
+  --pcr N       lock PCR N besides 4, 7, 11, 12 and 13 (0 holds the firmware, 2 the drivers that disks and cards add to it: when these
+                change, the machine has to be enrolled again)
   --relay NAME  a relay that is to get keys; those with a torrc in /run/credstore (lethe.torrc.NAME) do without being named
   --recover FILE
                 open the vault with the recovery key whose secret half is in FILE
@@ -44,6 +48,7 @@ Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> ar
         const std::string_view argument = arguments[i];
         if (argument == "--if-needed") options.if_needed = true;
         else if (argument == "--discard") options.request.discard = true;
+        else if (argument == "--insecure-boot") options.request.insecure_boot = true;
         else if (argument == "--help" || argument == "-h") options.help = true;
         else {
             const auto equals = argument.find('=');

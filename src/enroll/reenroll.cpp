@@ -87,6 +87,7 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
             ErrorKind::wrong_state,
             "this store's vault was never sealed to a recovery key: bring the identities back from their exports, after `lethectl enroll`");
     TRY(check_shut(ports));
+    if (!request.insecure_boot) TRY(check_secure_boot(ports));
     ports.progress("opening the vault with the recovery key");
     auto key = TRY(unbox_vault_key(*record.recovery, request.key));
     const auto recipient = public_key_of(request.key);

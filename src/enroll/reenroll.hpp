@@ -9,6 +9,7 @@ struct Reenrolment {
     RecoverySecretKey key;    ///< the operator's; the vault record has the vault key sealed to it
     std::string fingerprint;  ///< of one of the relays in the store, 40 hexadecimal digits
     std::vector<unsigned> extra_pcrs;
+    bool insecure_boot = false;  ///< as EnrolmentRequest has it
 };
 
 /// Seals the vault of a store that is here to this TPM and this boot: the store came from another machine, or the TPM was replaced or
@@ -20,7 +21,8 @@ struct Reenrolment {
 /// Power may go at any instant: the store holds a whole record throughout, and the next call, with the same key, starts over.
 ///
 /// @return the names of the relays that the store holds.
-/// @error wrong_state       the vault opens in this boot already; there is no vault; or it was never sealed to a recovery key.
+/// @error wrong_state       the vault opens in this boot already; Secure Boot is not on; there is no vault; or it was never sealed to a
+/// recovery key.
 /// @error invalid_argument  another key than the box was made for, or no identity with this fingerprint.
 /// @error policy_mismatch   the gate: the running boot cannot be locked completely.
 /// @error corrupt           the record, the box, or the list of relays is damaged.

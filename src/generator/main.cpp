@@ -10,11 +10,13 @@
 #include <optional>
 #include <print>
 
+#include "base/test_seam.hpp"
 #include "image/booted_image.hpp"
 #include "vault/configured_relays.hpp"
 #include "vault/object.hpp"
 
 namespace fs = std::filesystem;
+using lethe::test_seam, lethe::test_seam_or, lethe::TestSeam;
 
 static void want(const fs::path& folder, std::string_view wanting, std::string_view unit_template, std::string_view name) {
     const auto at = unit_template.find('@') + 1;
@@ -76,14 +78,12 @@ int main(int count, char** values) try {
         std::println(stderr, "usage: lethe-generator NORMAL [EARLY LATE]");
         return 2;
     }
-    const char* efivars = std::getenv("LETHE_EFIVARS");  // for tests
-    if (count > 2 && lethe::booted_from_network(efivars ? efivars : "/sys/firmware/efi/efivars")) mask_esp(values[2]);
-    const char* block = std::getenv("LETHE_BLOCK");  // for tests
-    mount_known_esp(values[1], block ? block : "/sys/class/block");
-    const char* consoles = std::getenv("LETHE_CONSOLES");  // for tests
-    want_consoles(values[1], consoles ? consoles : "/sys/class/tty/console/active");
-    const char* only = std::getenv("LETHE_CREDSTORE");  // for tests
-    const std::array<fs::path, 1> only_folder{only ? only : ""};
+    const fs::path efivars = test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars");
+    if (count > 2 && lethe::booted_from_network(efivars)) mask_esp(values[2]);
+    mount_known_esp(values[1], test_seam_or(TestSeam::block_devices, "/sys/class/block"));
+    want_consoles(values[1], test_seam_or(TestSeam::consoles, "/sys/class/tty/console/active"));
+    const auto only = test_seam(TestSeam::credentials);
+    const std::array<fs::path, 1> only_folder{only.value_or("")};
     const auto relays = only ? lethe::configured_relays(only_folder) : lethe::configured_relays(lethe::credential_folders);
     for (const auto& name : relays.refused)
         std::println(stderr, "<3>credential lethe.torrc.{}: {}", name, lethe::check_relay_name(name).error().message);

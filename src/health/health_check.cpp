@@ -29,7 +29,19 @@ Result<void> HealthCheck::wait() {
     }
 }
 
+// Not a matter of time: a release that is kept is what the policy admits alone, so it must not depend on what nobody has signed.
+std::optional<Ailment> HealthCheck::boot_ailment() {
+    if (rules_.insecure_boot) return std::nullopt;
+    const auto state = sources_.secure_boot();
+    if (!state) return Ailment{state.error().message, true};
+    if (*state == SecureBoot::on) return std::nullopt;
+    return Ailment{std::format("Secure Boot is {}, and no boot of a production release is healthy without it: {}",
+                               *state == SecureBoot::setup ? "in setup mode" : "off", way_to_secure_boot(*state)),
+                   true};
+}
+
 std::vector<Ailment> HealthCheck::look() {
+    if (auto ailment = boot_ailment()) return {*std::move(ailment)};
     const auto status = sources_.identity();
     if (!status) return {{status.error().message}};
     if (auto ailment = vault_ailment(*status)) return {*std::move(ailment)};

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "health/ailment.hpp"
+#include "image/secure_boot.hpp"
 
 namespace lethe {
 
@@ -19,6 +20,8 @@ public:
     /// @error of ControlPort and control_address()
     virtual Result<TorAnswers> ask_tor(const std::string& relay, std::span<const std::string> keys) = 0;
 
+    /// @error corrupt  the firmware does not say what a firmware says.
+    virtual Result<SecureBoot> secure_boot() = 0;
     /// When the machine booted, by the clock of now.
     virtual std::chrono::sys_seconds booted() = 0;
     /// How long this has existed; no clock that is set changes it.
@@ -30,6 +33,7 @@ public:
 struct HealthRules {
     HealthNeeds needs;
     std::chrono::milliseconds deadline;  ///< of HealthSources::elapsed()
+    bool insecure_boot = false;          ///< a boot without Secure Boot may be healthy as well
 };
 
 /// Decides whether this boot is good. Knows neither D-Bus nor sockets. Borrows the sources.
@@ -37,8 +41,9 @@ class HealthCheck {
 public:
     HealthCheck(HealthSources& sources, HealthRules rules) : sources_(sources), rules_(rules) {}
 
-    /// Waits until the machine is healthy: the vault open and every relay as the rules want it. One without relays is healthy when its
-    /// vault is open; one that is not enrolled has nothing to keep, and is healthy unless its enrolment failed.
+    /// Waits until the machine is healthy: Secure Boot on unless the rules do without, the vault open and every relay as the rules want it.
+    /// One without relays is healthy when its vault is open; one that is not enrolled has nothing to keep, and is healthy unless its
+    /// enrolment failed.
     ///
     /// @error wrong_state  it is not healthy at the deadline, or something is wrong that no waiting changes; names each relay with its
     ///                     reason.
@@ -46,6 +51,7 @@ public:
 
 private:
     std::vector<Ailment> look();
+    std::optional<Ailment> boot_ailment();
     std::optional<Ailment> vault_ailment(const IdentityStatus& status);
     std::optional<Ailment> relay_ailment(const RelayIdentity& relay);
 

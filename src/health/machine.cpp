@@ -36,6 +36,8 @@ Result<TorAnswers> MachineHealth::ask_tor(const std::string& relay, std::span<co
     return answers;
 }
 
+Result<SecureBoot> MachineHealth::secure_boot() { return read_secure_boot("/sys/firmware/efi/efivars"); }
+
 std::chrono::sys_seconds MachineHealth::booted() {
     timespec up{};
     ::clock_gettime(CLOCK_BOOTTIME, &up);

@@ -12,6 +12,7 @@ public:
     Result<IdentityStatus> identity() override;
     Result<systemd::UnitState> unit(const std::string& name) override;
     Result<TorAnswers> ask_tor(const std::string& relay, std::span<const std::string> keys) override;
+    Result<SecureBoot> secure_boot() override;
     std::chrono::sys_seconds booted() override;
     std::chrono::milliseconds elapsed() override;
     void wait(std::chrono::milliseconds most) override;

@@ -1,12 +1,17 @@
+// lethe-health [--fall-back | --insecure-boot]: run in each boot before boot-complete.target. --insecure-boot is the debug profile's, in whose unit it stands.
+
+#include <print>
+#include <string_view>
+
 #include "bus/daemon.hpp"
 #include "health/machine.hpp"
 
 using namespace lethe;
 
-static Result<void> check() {
+static Result<void> check(bool insecure_boot) {
     const auto configuration = TRY(read_configuration());
     MachineHealth machine;
-    return HealthCheck(machine, {configuration.health_needs, configuration.health_deadline()}).wait();
+    return HealthCheck(machine, {configuration.health_needs, configuration.health_deadline(), insecure_boot}).wait();
 }
 
 // What ends a boot in which the check itself came to no end, started by systemd when lethe-health.service has failed.
@@ -15,9 +20,13 @@ static Result<void> fall_back() {
 }
 
 int main(int count, char** values) {
-    const bool is_last_resort = count == 2 && std::string_view(values[1]) == "--fall-back";
-    if (count > 1 && !is_last_resort) return exit_status(fail(ErrorKind::invalid_argument, "usage: lethe-health [--fall-back]"));
-    auto healthy = is_last_resort ? fall_back() : check();
+    const std::string_view option = count == 2 ? values[1] : "";
+    const bool is_last_resort = option == "--fall-back", insecure_boot = option == "--insecure-boot";
+    if (count > 1 && !is_last_resort && !insecure_boot) {
+        std::println(stderr, "usage: lethe-health [--fall-back | --insecure-boot]");
+        return 2;
+    }
+    auto healthy = is_last_resort ? fall_back() : check(insecure_boot);
     if (MachineFallback fallback; !healthy) healthy = std::unexpected(end_unhealthy_boot(fallback, healthy.error()));
     return exit_status(healthy);
 }

@@ -113,6 +113,10 @@ private:
     std::string VaultErrorName() override { return service_.vault().reason ? std::string{error_name(service_.vault().reason->kind)} : ""; }
     std::string RecoveryKey() override { return service_.recovery_key() ? encode_recovery_public(*service_.recovery_key()) : ""; }
     std::string RecoveryReason() override { return service_.recovery_trouble() ? service_.recovery_trouble()->message : ""; }
+    std::string SecureBoot() override { return std::string{name_of(service_.firmware().secure_boot)}; }
+    std::string Insecure() override { return service_.insecurity().what; }
+    std::string InsecureAdvice() override { return service_.insecurity().advice; }
+    std::vector<std::string> BootWarnings() override { return service_.firmware().warnings; }
     std::string Version() override { return LETHE_VERSION; }
 
     // A method that changes something: whatever comes of it, the bus and the journal are told how things are now.

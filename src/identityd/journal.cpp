@@ -8,6 +8,9 @@ void log_state(const IdentityService& service) {
     const auto& vault = service.vault();
     if (vault.reason) std::println(stderr, "<3>the vault is {}: {}", name_of(vault.state), vault.reason->message);
     else std::println(stderr, "<6>the vault is {}", name_of(vault.state));
+    const auto& [what, advice] = service.insecurity();
+    if (!what.empty()) std::println(stderr, "<4>{} {}", what, advice);
+    for (const auto& warning : service.firmware().warnings) std::println(stderr, "<4>{}", warning);
     for (const auto& [name, relay] : service.relays()) {
         const bool installed = relay.state == RelayState::installed;
         if (installed) std::println(stderr, "<6>relay {}: {} installed", name, relay.fingerprints->rsa_hex());

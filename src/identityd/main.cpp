@@ -2,17 +2,18 @@
 #include <cstdlib>
 
 #include "base/secret.hpp"
+#include "base/test_seam.hpp"
 #include "identityd/bus_objects.hpp"
 #include "tpm/esys_tpm.hpp"
 #include "vault/configuration.hpp"
 
 using namespace lethe;
 
-// The unit sets RUNTIME_DIRECTORY; the other variables are for tests.
+// The unit sets RUNTIME_DIRECTORY.
 static MachineSettings settings() {
     MachineSettings settings;
     if (const char* path = std::getenv("RUNTIME_DIRECTORY")) settings.paths.runtime = path;
-    if (const char* user = std::getenv("LETHE_RELAY_USER")) settings.fixed_user = user;
+    settings.fixed_user = test_seam_or(TestSeam::relay_user, "");
     return settings;
 }
 
@@ -20,10 +21,12 @@ static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tc
 
 static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
 
+static FirmwareState read_firmware() { return read_firmware_state(test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars")); }
+
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
-    IdentityService service(open_store_here, open_tpm, place);
+    IdentityService service(open_store_here, open_tpm, place, read_firmware);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);

@@ -27,9 +27,9 @@ Result<IdentityService::Open> IdentityService::open() {
         return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
     }
     const auto tpm = TRY(open_tpm_());
-    const auto key = TRY(open_vault_of(*store, *tpm));
+    auto [key, pcrs] = TRY(open_vault_and_tell(*store, *tpm));
     auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
-    Open vault{std::move(store), std::move(keyring)};
+    Open vault{std::move(store), std::move(keyring), std::move(pcrs)};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);
@@ -55,6 +55,7 @@ void IdentityService::restore() {
     recovery_key_.reset();
     recovery_trouble_.reset();
     vault_ = {VaultState::shut, std::nullopt};
+    firmware_ = read_firmware_ ? read_firmware_() : FirmwareState{};
     if (auto opened = open()) {
         open_ = std::move(*opened);
         vault_.state = VaultState::open;
@@ -63,6 +64,7 @@ void IdentityService::restore() {
         vault_.reason = opened.error();
         report_stored(RelayState::shut, opened.error().message);
     }
+    insecurity_ = lethe::insecurity(firmware_.secure_boot, open_ ? std::optional(open_->pcrs) : std::nullopt);
     withdraw_others();
 }
 

@@ -5,7 +5,9 @@
 
 #include "identityd/key_place.hpp"
 #include "identityd/status.hpp"
+#include "image/firmware_state.hpp"
 #include "keyring/keyring.hpp"
+#include "pcrlock/insecurity.hpp"
 #include "vault/open_store.hpp"
 
 namespace lethe {
@@ -20,9 +22,11 @@ public:
     using TpmOpener = std::function<Result<std::unique_ptr<Tpm>>()>;
     using StoreOpener = std::function<Result<OpenedStore>()>;
 
+    using FirmwareReader = std::function<FirmwareState()>;
+
     /// Borrows `place`. Touches nothing yet.
-    IdentityService(StoreOpener open_store, TpmOpener open_tpm, KeyPlace& place)
-        : open_store_(std::move(open_store)), open_tpm_(std::move(open_tpm)), place_(place) {}
+    IdentityService(StoreOpener open_store, TpmOpener open_tpm, KeyPlace& place, FirmwareReader read_firmware = {})
+        : open_store_(std::move(open_store)), open_tpm_(std::move(open_tpm)), place_(place), read_firmware_(std::move(read_firmware)) {}
 
     /// Opens the vault, brings what was cut to its end, makes the keys of pending relays, installs the others. Never fails as a whole:
     /// vault() and relays() say how it went.
@@ -30,6 +34,10 @@ public:
 
     const VaultStatus& vault() const { return vault_; }
     const std::map<std::string, RelayStatus>& relays() const { return relays_; }
+    /// What the firmware says about this boot; Secure Boot is off where nobody reads it.
+    const FirmwareState& firmware() const { return firmware_; }
+    /// What an attacker can do because of it.
+    const Insecurity& insecurity() const { return insecurity_; }
     /// The operator's recovery key; none when none is set, or the vault is shut.
     const std::optional<RecoveryPublicKey>& recovery_key() const { return recovery_key_; }
     /// Why the vault key is not sealed to the recovery key as it is set; none when it is.
@@ -78,6 +86,7 @@ private:
     struct Open {
         std::unique_ptr<Store> store;  ///< borrowed by the keyring
         std::unique_ptr<Keyring> keyring;
+        std::vector<unsigned> pcrs;  ///< that the policy in force holds
     };
 
     // restore.cpp
@@ -106,8 +115,11 @@ private:
     StoreOpener open_store_;
     TpmOpener open_tpm_;
     KeyPlace& place_;
+    FirmwareReader read_firmware_;
     std::optional<Open> open_;
     VaultStatus vault_;
+    FirmwareState firmware_;
+    Insecurity insecurity_;
     std::optional<RecoveryPublicKey> recovery_key_;
     std::optional<Error> recovery_trouble_;
     std::map<std::string, RelayStatus> relays_;

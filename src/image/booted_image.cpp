@@ -15,12 +15,6 @@ bool has_variable(const std::filesystem::path& efivars, std::string_view name) {
     return value || value.error().kind != ErrorKind::not_found;
 }
 
-Result<bool> read_secure_boot(const std::filesystem::path& efivars) {
-    const auto value = read_efi_variable(efivars, "SecureBoot", global_vendor);
-    if (!value && value.error().kind == ErrorKind::not_found) return false;  // firmware without keys has no such variable
-    return TRY(value).size() == 1 && value->front() == 1;
-}
-
 // A file's path on the ESP, such as "\EFI\Linux\lethe_1.efi" in UTF-16LE, as a relative path.
 Result<std::filesystem::path> read_image_path(const std::filesystem::path& efivars, std::string_view name) {
     std::string text = TRY(read_loader_text(efivars, name));
@@ -86,7 +80,9 @@ Result<BootedImage> find_booted_image(const std::filesystem::path& efivars, std:
     if (!has_variable(efivars, "StubInfo"))
         return fail(ErrorKind::wrong_state,
                     "this machine was not booted from a unified kernel image with systemd-stub, so there is nothing to lock to");
-    BootedImage image{.secure_boot = TRY(read_secure_boot(efivars)), .uki = {}, .loader = {}};
+    const SecureBoot secure_boot = TRY(read_secure_boot(efivars));
+    BootedImage image{
+        .secure_boot = secure_boot == SecureBoot::on, .uki = {}, .loader = {}, .setup_mode = secure_boot == SecureBoot::setup};
     const auto uki = read_image_path(efivars, "StubImageIdentifier");
     const auto file = uki.and_then([&](const auto& path) { return find_on_esp(esps, path); });
     // The variable that tells them apart may have been removed in this boot, as one that another system had left.

@@ -6,17 +6,21 @@
 #include <string>
 
 #include "base/octets.hpp"
+#include "image/secure_boot.hpp"
 
 namespace lethe {
 
 /// What this machine was booted with, as the boot loader and the stub say in EFI variables. They are hints: what the files hold is compared
 /// with the event log before anything is built on it.
 struct BootedImage {
-    bool secure_boot;
+    bool secure_boot;                             ///< on, and not in setup mode
     std::optional<std::filesystem::path> uki;     ///< none when it came over the network
     std::optional<std::filesystem::path> loader;  ///< none when the firmware started the UKI itself
     std::string booted_as{};                      ///< the file name that the UKI was started by; `uki` may have another one since
     bool counted = false;                         ///< the boot loader has taken a try off that name for this boot
+    bool setup_mode = false;                      ///< of the firmware: it has no keys
+
+    SecureBoot secure_boot_state() const { return secure_boot ? SecureBoot::on : setup_mode ? SecureBoot::setup : SecureBoot::off; }
 };
 
 /// Whether the firmware took the UKI from the network: boot loader and stub name the partition that they came from, and here there is none.

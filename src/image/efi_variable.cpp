@@ -60,11 +60,19 @@ std::string_view loader_variable_of(std::string_view file) {
 
 }  // namespace
 
+Result<EfiVariable> read_whole_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                            std::size_t limit_octets) {
+    Octets octets = TRY(read_whole(efivars, name, vendor, limit_octets));
+    EfiVariable variable{0, {}};
+    for (std::size_t i = 0; i < attributes.size(); ++i) variable.attributes |= std::uint32_t{octets[i]} << 8 * i;
+    octets.erase(octets.begin(), octets.begin() + attributes.size());
+    variable.content = std::move(octets);
+    return variable;
+}
+
 Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
                                  std::size_t limit_octets) {
-    Octets octets = TRY(read_whole(efivars, name, vendor, limit_octets));
-    octets.erase(octets.begin(), octets.begin() + attributes.size());
-    return octets;
+    return TRY(read_whole_efi_variable(efivars, name, vendor, limit_octets)).content;
 }
 
 Result<bool> outlives_boot(const std::filesystem::path& efivars, std::string_view name) {

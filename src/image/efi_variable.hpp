@@ -9,10 +9,24 @@
 
 namespace lethe {
 
-/// Whose variables they are: those of systemd-boot and systemd-stub, those of UEFI itself, and its db and dbx.
+/// Whose variables they are: those of systemd-boot and systemd-stub, those of UEFI itself, those of systemd, and db and dbx.
 inline constexpr std::string_view loader_vendor = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 inline constexpr std::string_view global_vendor = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+inline constexpr std::string_view systemd_vendor = "8cf2644b-4b0b-428f-9387-6d876050dc67";
 inline constexpr std::string_view security_vendor = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
+
+/// Of a variable that lasts for one boot, for boot services and at run time: what a firmware and systemd-boot report with.
+inline constexpr std::uint32_t volatile_attributes = 6;
+
+struct EfiVariable {
+    std::uint32_t attributes;  ///< as UEFI numbers them
+    Octets content;
+};
+
+/// An EFI variable with its attributes. @error as read_efi_variable()
+/// Source: Linux, Documentation/filesystems/efivarfs.rst.
+Result<EfiVariable> read_whole_efi_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor,
+                                            std::size_t limit_octets = 4096);
 
 /// The content of an EFI variable, without its attributes.
 /// @param efivars  where efivarfs is mounted.

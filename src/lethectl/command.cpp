@@ -20,6 +20,7 @@ constexpr std::array recover_options = {
     replace,
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
     Option{"--fingerprint", "FINGERPRINT", "with --store: one of the relays that must be in it"},
+    Option{"--insecure-boot", "", "with --store: without Secure Boot as well, for laboratories"},
 };
 constexpr std::array measure_options = {
     Option{"--loader", "FILE", "the boot loader that starts it; without it the firmware does"},

@@ -18,7 +18,9 @@ Outcome<int> recover_store(const Invocation& invocation) {
     const auto key = invocation.option("key"), fingerprint = invocation.option("fingerprint");
     if (!invocation.arguments.empty() || !key || !fingerprint)
         return usage("--store takes no file, but --key FILE and --fingerprint FINGERPRINT of one of its relays");
-    const auto status = run_enroll({"--recover", *key, "--fingerprint", *fingerprint});
+    std::vector<std::string> arguments{"--recover", *key, "--fingerprint", *fingerprint};
+    if (invocation.has("insecure-boot")) arguments.push_back("--insecure-boot");
+    const auto status = run_enroll(arguments);
     if (!status || *status != exit_ok) return status;
     return identity_reload({.json = invocation.json, .arguments = {}});
 }
@@ -46,6 +48,7 @@ Outcome<Secret> opener_of(const Invocation& invocation, OctetView file) {
 
 Outcome<int> identity_recover(const Invocation& invocation) {
     if (invocation.has("store")) return recover_store(invocation);
+    if (invocation.has("insecure-boot")) return usage("--insecure-boot goes with --store");
     if (invocation.arguments.empty()) return usage("name an export file, or --store");
     const auto file = read_file(invocation.arguments[0], export_limit_octets);
     if (!file) return std::unexpected(to_failure(file.error()));

@@ -78,7 +78,7 @@ nlohmann::ordered_json json_of(const RelayLine& line) {
 }  // namespace
 
 bool Overview::good() const {
-    return vault.state == "open" && vault.recovery_reason.empty() && keeper.good() && !(updates && needs_person(*updates)) &&
+    return boot.good() && vault.state == "open" && vault.recovery_reason.empty() && keeper.good() && !(updates && needs_person(*updates)) &&
            std::ranges::all_of(lines, [&](const RelayLine& line) { return is_good(*this, line); });
 }
 
@@ -86,6 +86,7 @@ std::string Overview::text() const {
     const bool open = vault.state == "open";
     auto text = std::format("Vault: {}  (Lethe {})\n", in_tone(open ? Tone::good : Tone::bad, vault.state), vault.version);
     if (!open) text += "  " + vault.reason + "\n";
+    text += boot_safety_text(boot);
     std::vector<std::vector<Cell>> rows;
     for (const auto& line : lines) rows.push_back(row(*this, line));
     text += table(rows);
@@ -112,8 +113,15 @@ std::string Overview::json() const {
                                             {"generation", keeper.generation},
                                             {"budget_left", keeper.budget_left}};
     const nlohmann::ordered_json updates_or_null = updates ? updates_json(*updates) : nlohmann::ordered_json{};
-    const nlohmann::ordered_json all{
-        {"version", vault.version}, {"vault", vault_json}, {"state", state_json}, {"updates", updates_or_null}, {"relays", relays}};
+    const nlohmann::ordered_json all{{"version", vault.version},
+                                     {"secure_boot", boot.secure_boot},
+                                     {"insecure", boot.insecure},
+                                     {"insecure_advice", boot.insecure_advice},
+                                     {"boot_warnings", boot.warnings},
+                                     {"vault", vault_json},
+                                     {"state", state_json},
+                                     {"updates", updates_or_null},
+                                     {"relays", relays}};
     return all.dump(2) + "\n";
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "lethectl/boot_safety.hpp"
 #include "lethectl/client.hpp"
 #include "lethectl/state.hpp"
 #include "lethectl/update.hpp"
@@ -22,6 +23,7 @@ struct Overview {
     StateKeeper keeper;
     std::vector<RelayLine> lines;
     std::optional<Updates> updates{};  ///< nothing where there is no lethe-updated
+    BootSafety boot{};
 
     /// Whether nothing needs a person.
     bool good() const;

@@ -1,5 +1,9 @@
 #include "pcrlock/policy_file.hpp"
 
+#include <algorithm>
+#include <ranges>
+#include <set>
+
 #include "pcrlock/json.hpp"
 #include "tpm/policy.hpp"
 
@@ -50,6 +54,22 @@ Result<std::vector<PolicyFile>> read_policy_files(const Store& store) {
     if (files.empty())
         return fail(ErrorKind::not_found, "the store holds no policy file that is whole: put policy.a and policy.b back from a copy");
     return files;
+}
+
+namespace {
+
+std::set<unsigned> pcrs_of(const PolicyFile& file) {
+    return file.policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::set>();
+}
+
+}  // namespace
+
+Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files) {
+    const bool agree =
+        !files.empty() && std::ranges::all_of(files, [&](const auto& file) { return pcrs_of(file) == pcrs_of(files.front()); });
+    if (agree) return pcrs_of(files.front()) | std::ranges::to<std::vector>();
+    const PolicyFile confirmed = TRY(confirmed_policy_file(tpm, files));
+    return pcrs_of(confirmed) | std::ranges::to<std::vector>();
 }
 
 Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files) {

@@ -4,6 +4,9 @@
 #include <array>
 #include <set>
 
+#include "measure/measurement.hpp"
+#include "tpm/policy.hpp"
+
 namespace lethe {
 
 namespace {
@@ -33,11 +36,28 @@ Result<void> lock_secure_boot(Pcrlock& pcrlock) {
     return pcrlock.write_component(secureboot_authority, generated, TRY(pcrlock.measure(Measurable::secureboot_authority, {})));
 }
 
+// UEFI_VARIABLE_DATA of SecureBoot = 1: the vendor's GUID, the lengths of name and content, the name in UTF-16LE, the content.
+// Source: TCG PC Client Platform Firmware Profile 1.05, 10.2.6.
+Octets secure_boot_is_on() {
+    constexpr std::string_view name = "SecureBoot";
+    Octets data{0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
+    for (const std::uint64_t length : {std::uint64_t{name.size()}, std::uint64_t{1}})
+        for (int octet = 0; octet < 8; ++octet) data.push_back(static_cast<std::uint8_t>(length >> 8 * octet));
+    for (const char letter : name) data.insert(data.end(), {static_cast<std::uint8_t>(letter), 0});
+    data.push_back(1);
+    return data;
+}
+
 }  // namespace
+
+bool measured_secure_boot(const EventLog& log) {
+    const auto first = std::ranges::find(log.events, unsigned{pcr::secure_boot_policy}, &LogEvent::pcr);
+    return first != log.events.end() && first->firmware && first->digest == sha256(secure_boot_is_on());
+}
 
 std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> extra) {
     std::set<unsigned> pcrs{4, 11, 12, 13};
-    if (secure_boot) pcrs.insert(7);
+    pcrs.insert(secure_boot ? 7 : 2);
     pcrs.insert(extra.begin(), extra.end());
     return {pcrs.begin(), pcrs.end()};
 }

@@ -5,9 +5,15 @@
 
 namespace lethe {
 
-/// The PCRs that every policy has to hold: 4, 7, 11, 12 and 13; without Secure Boot 7 says nothing and is not among them. Those of `extra`
-/// besides, ascending.
+/// The PCRs that every policy has to hold: 4, 7, 11, 12 and 13. Without Secure Boot 7 says nothing, and 2 is required in its place: it
+/// holds the drivers that a disk or a card adds to the firmware, which nobody has to have signed then. Those of `extra` besides, ascending.
 std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> extra);
+
+/// Whether this boot's log says that the firmware measured Secure Boot as on, before all else that it put into PCR 7. An EFI variable is
+/// what the last program to hook it says; what went into PCR 7 before anything was started stays there, and stays the first. The gate holds
+/// the log to the TPM.
+/// Source: TCG PC Client Platform Firmware Profile 1.05, 3.3.4.8, PCR[7].
+bool measured_secure_boot(const EventLog& log);
 
 /// Writes the components of the running boot: what Secure Boot checked, the firmware's code, the boot loader and the UKI with all that came
 /// with it. The rest is static (pcrlock.d/). What an earlier call left is removed first, so that no older boot stays admitted.

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <print>
 
+#include "base/test_seam.hpp"
 #include "bus/client.hpp"
 #include "relay/clock.hpp"
 #include "relay/gate.hpp"
@@ -64,9 +65,9 @@ void tell_waiting(const std::string& what) {
 // Its state, when lethe-stated has any for it, and a clock with which tor does not throw that away.
 std::expected<void, Refusal> take_over(const RuntimePaths& paths, const std::string& relay) {
     const auto configuration = TRY(read_configuration());
-    const std::filesystem::path restored = std::getenv("LETHE_STATE") ? std::getenv("LETHE_STATE") : "/run/lethe-state";  // for tests
+    const std::filesystem::path restored = test_seam_or(TestSeam::state, "/run/lethe-state");
     auto folders = relay_paths(relay, paths.key_folder("").parent_path());
-    if (const char* instances = std::getenv("LETHE_INSTANCES")) folders.data_directory = std::filesystem::path(instances) / relay;
+    if (const auto instances = test_seam(TestSeam::instances)) folders.data_directory = std::filesystem::path(*instances) / relay;
     const auto written = TRY(take_over_state({.laid_out = restored / "restored" / relay,
                                               .reason = restored / "nothing" / relay,
                                               .data = folders.data_directory,
@@ -81,7 +82,7 @@ std::expected<void, Refusal> take_over(const RuntimePaths& paths, const std::str
 std::expected<void, Refusal> become_tor(const std::string& relay) {
     TRY(check_relay_name(relay));
     RuntimePaths paths;
-    if (const char* path = std::getenv("LETHE_RUNTIME")) paths.runtime = path;  // for tests
+    paths.runtime = test_seam_or(TestSeam::runtime, paths.runtime);
     const auto keys = check_installed_keys(paths, relay);
     if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
     if (!keys) return std::unexpected(keys.error());

@@ -1,19 +1,20 @@
 #include <cstdlib>
 
 #include "base/secret.hpp"
+#include "base/test_seam.hpp"
 #include "stated/bus_objects.hpp"
 #include "stated/triggers.hpp"
 #include "tpm/esys_tpm.hpp"
 
 using namespace lethe;
 
-// The unit sets RUNTIME_DIRECTORY; the other variables are for tests.
+// The unit sets RUNTIME_DIRECTORY.
 static StatePlaceSettings settings() {
     StatePlaceSettings settings;
     if (const char* path = std::getenv("RUNTIME_DIRECTORY")) settings.paths.runtime = path;
-    if (const char* path = std::getenv("LETHE_RUNTIME")) settings.identity.runtime = path;
-    if (const char* path = std::getenv("LETHE_INSTANCES")) settings.instances = path;
-    if (const char* user = std::getenv("LETHE_RELAY_USER")) settings.fixed_user = user;
+    settings.identity.runtime = test_seam_or(TestSeam::runtime, settings.identity.runtime);
+    settings.instances = test_seam_or(TestSeam::instances, settings.instances);
+    settings.fixed_user = test_seam_or(TestSeam::relay_user, "");
     return settings;
 }
 

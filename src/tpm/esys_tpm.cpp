@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/test_seam.hpp"
 #include "tpm/esys_verbs.hpp"
 
 namespace lethe {
@@ -86,9 +87,6 @@ std::unique_ptr<Tpm> esys_tpm_on(TSS2_TCTI_CONTEXT* tcti) {
     return std::make_unique<EsysTpm>(tcti);
 }
 
-std::string default_tcti() {
-    const char* const chosen = std::getenv("LETHE_TCTI");
-    return chosen != nullptr ? chosen : "device:/dev/tpmrm0";
-}
+std::string default_tcti() { return test_seam_or(TestSeam::tcti, "device:/dev/tpmrm0"); }
 
 }  // namespace lethe

@@ -15,7 +15,7 @@ Result<std::unique_ptr<Tpm>> open_esys_tpm(const std::string& tcti);
 /// The same on a TCTI that the caller owns and that outlives the Tpm.
 std::unique_ptr<Tpm> esys_tpm_on(TSS2_TCTI_OPAQUE_CONTEXT_BLOB* tcti);
 
-/// $LETHE_TCTI when it is set (for tests), else the kernel's resource manager, /dev/tpmrm0.
+/// The kernel's resource manager, /dev/tpmrm0, unless a test has put a TPM in its place.
 std::string default_tcti();
 
 }  // namespace lethe

@@ -110,6 +110,13 @@ Result<void> check_records(const ReleaseImage& offered, OctetView octets) {
 
 }  // namespace
 
+Result<void> check_secure_boot(const RunningRelease& running, OctetView file) {
+    const ReleaseImage image = TRY(read_release_image(file));
+    if (running.secure_boot || image.profile == "debug") return {};
+    return fail(ErrorKind::wrong_state, "release {} is for production, and is not kept on a machine without Secure Boot: {}", image.version,
+                way_to_secure_boot(SecureBoot::off));
+}
+
 Result<Candidate> offered_release(const RunningRelease& release, const BootReading& running, const ReleaseTrust& trust, OctetView file,
                                   const StageOptions& options) {
     const ReleaseImage offered = TRY(read_release_image(file));
@@ -126,6 +133,7 @@ Result<Candidate> offered_release(const RunningRelease& release, const BootReadi
 
 Result<Candidate> other_configuration(const RunningRelease& release, const BootReading& running, const BesideFiles& files,
                                       const std::vector<std::string>& drop) {
+    TRY(check_secure_boot(release, running.files().uki.octets));
     auto beside = TRY(files_beside(running.files(), files, drop));
     const auto is_there = [&](const CpioFile& file) {
         const auto found = beside.find(file.name);

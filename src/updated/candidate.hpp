@@ -6,6 +6,10 @@ namespace lethe {
 
 /// How many boots of a release are tried.
 inline constexpr unsigned boots_to_try = 3;
+/// Whether a boot of this release can be healthy here: without Secure Boot only one of the debug profile is, so that any other would fall
+/// back, boot after boot. Nothing is said of who made it.
+/// @error wrong_state  it cannot. @error corrupt  it is not a release of Lethe's.
+Result<void> check_secure_boot(const RunningRelease& running, OctetView file);
 
 /// A release that is offered, checked: whose it is, whether it may follow the running one, and that this code knows what it measures.
 ///

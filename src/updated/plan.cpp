@@ -66,6 +66,7 @@ Result<PlannedUpdate> planned(const UpdatePorts& ports, UpdateMachine& machine, 
 
 Result<PlannedUpdate> UpdateService::preview(OctetView file, const StageOptions& options) {
     auto machine = TRY(open_for_staging());
+    TRY(check_secure_boot(machine.running, file));
     const BootReading reading = TRY(ports_.read_boot(machine.booted));
     const auto trust = TRY(ports_.trust(machine.booted.secure_boot));
     return planned(ports_, machine, reading, TRY(offered_release(machine.running, reading, trust, file, options)));

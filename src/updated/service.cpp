@@ -69,6 +69,7 @@ Result<UpdateMachine> UpdateService::open_for_staging() {
 Result<std::string> UpdateService::stage(OctetView file, const StageOptions& options) {
     auto machine = TRY(open_for_staging());
     ports_.progress("checking the release", 5);
+    TRY(check_secure_boot(machine.running, file));
     const BootReading running = TRY(ports_.read_boot(machine.booted));
     const Candidate candidate =
         TRY(offered_release(machine.running, running, TRY(ports_.trust(machine.booted.secure_boot)), file, options));

@@ -1,7 +1,6 @@
 #include "updated/update_ports.hpp"
 
-#include <cstdlib>
-
+#include "base/test_seam.hpp"
 #include "image/efi_variable.hpp"
 #include "measure/measurement.hpp"
 #include "tpm/esys_tpm.hpp"
@@ -10,14 +9,11 @@
 namespace lethe {
 namespace {
 
-std::filesystem::path place(const char* variable, const char* usual) {
-    const char* const given = std::getenv(variable);
-    return given ? given : usual;
-}
+std::filesystem::path place(TestSeam seam, const char* usual) { return test_seam_or(seam, usual); }
 
-std::filesystem::path efivars() { return place("LETHE_EFIVARS", "/sys/firmware/efi/efivars"); }
+std::filesystem::path efivars() { return place(TestSeam::efivars, "/sys/firmware/efi/efivars"); }
 
-std::array<std::filesystem::path, 3> esps() { return {place("LETHE_ESP", "/efi"), "/boot/efi", "/boot"}; }
+std::array<std::filesystem::path, 3> esps() { return {place(TestSeam::esp, "/efi"), "/boot/efi", "/boot"}; }
 
 Result<BootedImage> started_image(Pcrlock& pcrlock) {
     std::vector<Octets> started;
@@ -62,7 +58,7 @@ Result<BootReading> read_boot(const BootedImage& image) {
 
 SystemdPcrlock::Paths pcrlock_paths() {
     SystemdPcrlock::Paths paths;
-    paths.program = place("LETHE_PCRLOCK", paths.program.c_str());
+    paths.program = place(TestSeam::pcrlock, paths.program.c_str());
     return paths;
 }
 
@@ -78,7 +74,7 @@ UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<bool>()> boot_c
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },
             .boot_complete = std::move(boot_complete),
             .clean_variables = [] { return remove_left_variables(efivars()); },
-            .last_update = LastUpdate(place("LETHE_STORE", "/var/lib/lethe") / "last-update"),
+            .last_update = LastUpdate(place(TestSeam::store, "/var/lib/lethe") / "last-update"),
             .progress = std::move(progress)};
 }
 

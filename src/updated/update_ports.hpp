@@ -4,7 +4,7 @@
 
 namespace lethe {
 
-// Where things are on a machine; the variables LETHE_... in the environment are for tests.
+// Where things are on a machine, or where a test has put them.
 
 SystemdPcrlock::Paths pcrlock_paths();
 

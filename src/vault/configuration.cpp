@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/file.hpp"
+#include "base/test_seam.hpp"
 #include "vault/configured_relays.hpp"
 
 namespace lethe {
@@ -196,9 +197,9 @@ Result<OpenedStore> open_configured_store(const std::filesystem::path& folder, c
 }
 
 Result<OpenedStore> open_machine_store(const OpenTpm& open_tpm) {
-    const char* path = std::getenv("LETHE_STORE");
+    const auto path = test_seam(TestSeam::store);
     if (!path) return open_configured_store("/var/lib/lethe", open_tpm);
-    return OpenedStore{TRY(Store::open(path)), false};
+    return OpenedStore{TRY(Store::open(*path)), false};
 }
 
 }  // namespace lethe

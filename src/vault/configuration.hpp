@@ -49,7 +49,7 @@ Result<Configuration> read_configuration();
 /// open_store() as configured. @error as both
 Result<OpenedStore> open_configured_store(const std::filesystem::path& folder, const OpenTpm& open_tpm);
 
-/// The same for a daemon: of the machine's folder, unless $LETHE_STORE names another, as tests have it.
+/// The same for a daemon: of the machine's folder, unless a test has put another in its place.
 Result<OpenedStore> open_machine_store(const OpenTpm& open_tpm);
 
 }  // namespace lethe

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 
 MANAGER = "/org/lethe/Identity1"
+GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # whose EFI variables SecureBoot and SetupMode are
+SYSTEMD = "8cf2644b-4b0b-428f-9387-6d876050dc67"
 NOBODY = 65534
 LIMIT = 30  # seconds; no wait is longer
 
@@ -60,11 +62,14 @@ class Bench:
         self.folder.chmod(0o755)
         self.store, self.runtime = self.folder / "store", self.folder / "runtime"
         self.instances, self.state_runtime = self.folder / "instances", self.folder / "state"
+        self.firmware = self.folder / "firmware"
         self.bus = self.daemon = self.state_daemon = None
 
     def __enter__(self):
         self.store.mkdir()
         self.runtime.mkdir()
+        self.firmware.mkdir()
+        self.secure_boot(1, 0)
         config = self.folder / "bus.conf"
         config.write_text(BUS_CONFIG.format(folder=self.folder, source=self.source))
         read, write = os.pipe()
@@ -86,6 +91,15 @@ class Bench:
         shutil.rmtree(self.folder)
 
     # The machine
+
+    def firmware_variable(self, name, vendor, octets):
+        """A file as efivarfs has it: the attributes first."""
+        (self.firmware / f"{name}-{vendor}").write_bytes(octets)
+
+    def secure_boot(self, on, setup_mode):
+        """What the firmware says of it; on, unless a check has it otherwise."""
+        for name, value in (("SecureBoot", on), ("SetupMode", setup_mode)):
+            self.firmware_variable(name, GLOBAL, bytes([6, 0, 0, 0, value]))
 
     def machine(self, *arguments):
         subprocess.run([self.machine_path, self.folder / "tpm", self.store, *map(str, arguments)], check=True, timeout=LIMIT, cwd=self.folder,
@@ -118,7 +132,8 @@ class Bench:
 
     def start(self):
         self.journal = self.folder / "journal"
-        self.daemon = self.spawn(self.identityd, self.journal, RUNTIME_DIRECTORY=str(self.runtime), LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}")
+        self.daemon = self.spawn(self.identityd, self.journal, RUNTIME_DIRECTORY=str(self.runtime), LETHE_EFIVARS=str(self.firmware),
+                                 LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}")
 
     def start_state(self):
         """The daemon of the state, with a TPM of its own that began as a copy: the one in software serves one process."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import GLOBAL
 from checks import check, enrolled, run
 
 HEALTH, SYSTEMD = (Path(path).resolve() for path in sys.argv[7:9])
@@ -28,13 +29,15 @@ def isolate():
         folder.mkdir(parents=True)
 
 
-def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n"):
+def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n", secure_boot=1, arguments=()):
     """Its exit status, and what it says."""
     credentials = bench.folder / "credentials"
     credentials.mkdir(exist_ok=True)
     (credentials / "lethe.conf").write_text(settings)
     bench.environment["CREDENTIALS_DIRECTORY"] = str(credentials)
-    status, out, err = bench.run([HEALTH])
+    for name, value in (("SecureBoot", secure_boot), ("SetupMode", 0)):
+        (EFIVARS / f"{name}-{GLOBAL}").write_bytes(bytes([6, 0, 0, 0, value]))
+    status, out, err = bench.run([HEALTH, *arguments])
     assert not out, out
     return status, err
 
@@ -121,6 +124,18 @@ def _(bench):
     with systemd(bench, "tor@a.service=active="):
         status, err = health(bench, "HealthDeadline=1s\n")
         assert status == 1 and "relay a: tor's control port: nobody listens at /run/tor-instances/a/control" in err, (status, err)
+
+
+@check("a boot without Secure Boot is not healthy whatever else runs, and ends a trial; the debug profile does without")
+def _(bench):
+    enrolled(bench)
+    with systemd(bench) as next_job, booted("lethe_2+1-2.efi", "+1-2"):
+        status, err = health(bench, "HealthDeadline=1d\n", secure_boot=0)
+        assert status == 1 and "Secure Boot is off" in err and "on trial: rebooting" in err, (status, err)
+        assert next_job() == "reboot.target replace-irreversibly" and "Secure Boot is off" in NOTE.read_text()
+        assert health(bench, secure_boot=0, arguments=["--insecure-boot"]) == (0, "")
+        assert health(bench, arguments=["--insecure-boot"]) == (0, "")
+    assert health(bench, arguments=["--other"])[0] == 2
 
 
 @check("a configuration that is not understood is not healthy")

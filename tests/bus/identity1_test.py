@@ -10,7 +10,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 
-from bench import LIMIT, MANAGER, NOBODY, refused, relay
+from bench import GLOBAL, LIMIT, MANAGER, NOBODY, SYSTEMD, refused, relay
 from checks import check, damage, enrolled, fingerprints, run, store_files
 
 CREATE = "org.lethe.Identity1.Manager.CreateRelay"
@@ -198,6 +198,42 @@ def _(bench):
     shutil.copy(bench.folder / "tpm.saved", bench.folder / "tpm")
     bench.start()
     assert fingerprints(bench) == known
+
+
+@check("Secure Boot off is said in red, permanently, with what an attacker can do; the vault of an earlier release opens all the same")
+def _(bench):
+    bench.machine("enroll-without-7")
+    bench.secure_boot(0, 0)
+    bench.start()
+    bench.start_state()
+    status, out, _ = bench.lethectl("status", user=NOBODY)
+    assert status == 3 and "Vault: open" in out and re.search("^Insecure: Secure Boot is off, .* neither PCR 7 nor PCR 2", out, re.M), (status, out)
+    assert "lethectl identity recover --store" in out and "<4>Secure Boot is off" in bench.journal.read_text(), out
+    state = bench.status()
+    assert state["secure_boot"] == "off" and "read the keys" in state["insecure"] and state["insecure_advice"], state
+    for on, setup_mode, name in ((0, 1, "setup"), (1, 1, "setup"), (1, 0, "on")):
+        bench.secure_boot(on, setup_mode)
+        bench.restart()
+        state = bench.status()
+        assert state["secure_boot"] == name and state["insecure"], state
+    assert "does not hold PCR 7" in state["insecure"], state
+
+
+@check("with Secure Boot and PCR 7 in the policy nothing is said; an EFI variable that steers systemd is")
+def _(bench):
+    enrolled(bench)
+    bench.start_state()
+    status, out, _ = bench.lethectl("status")
+    assert status == 0 and "Insecure" not in out and "Warning" not in out, (status, out)
+    bench.firmware_variable("SystemdOptions", SYSTEMD, b"\7\0\0\0" + "root=/dev/vdb".encode("utf-16-le"))
+    bench.restart()
+    status, out, _ = bench.lethectl("status", user=NOBODY)
+    assert status == 3 and re.search("^Warning: the EFI variable SystemdOptions-8cf2644b.* is set", out, re.M) and "delete it" in out, (status, out)
+    assert len(bench.status()["boot_warnings"]) == 1 and "SystemdOptions" in bench.journal.read_text()
+    bench.firmware_variable("SecureBoot", GLOBAL, b"\7\0\0\0\1")
+    bench.restart()
+    state = bench.status()
+    assert state["secure_boot"] == "off" and len(state["boot_warnings"]) == 2, state
 
 
 @check("a machine that is not enrolled says so; enrolment and a reload open it")

@@ -9,14 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import BusError, LIMIT, end, refused
+from bench import BusError, GLOBAL, LIMIT, end, refused
 
 UPDATED, CALLER = (Path(path).resolve() for path in sys.argv[7:9])
 
 STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 LOADER_FILE = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 X509 = bytes.fromhex("a159c0a5e494a74a87b5ab155c2bf072")
 MANAGER, OBJECT, ERROR = "org.lethe.Update1.Manager", "/org/lethe/Update1", "org.lethe.Error."
@@ -88,6 +87,7 @@ class UpdateMachine:
             self.text_variable("LoaderBootCountPath", f"\\EFI\\Linux\\{file}")
         self.text_variable("LoaderImageIdentifier", "\\EFI\\systemd\\systemd-bootx64.efi")
         self.variable("SecureBoot", GLOBAL, b"\1")
+        self.variable("SetupMode", GLOBAL, b"\0")
         entry = bytes(16) + key("release").with_suffix(".der").read_bytes()
         self.variable("db", SECURITY, X509 + b"".join(number.to_bytes(4, "little") for number in (28 + len(entry), 0, len(entry))) + entry)
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from bench import refused
+from bench import GLOBAL, refused
 from checks import check, run
 from update_bench import ERROR, STUB, isolate, refuses_file, release, unchanged, updates
 
@@ -95,6 +95,24 @@ def _(bench):
             status_, _, err = bench.lethectl("update", "stage", file)
             assert status_ == status and words in err, (file, status_, err)
         assert not machine.asked(), "systemd-pcrlock is asked for nothing before all that is checked"
+
+
+@check("a production release is refused at once without Secure Boot, where no boot of it would be healthy")
+def _(bench):
+    with updates(bench) as machine:
+        for secure_boot, setup_mode in ((b"\0", b"\0"), (b"\0", b"\1"), (b"\1", b"\1")):
+            machine.variable("SecureBoot", GLOBAL, secure_boot)
+            machine.variable("SetupMode", GLOBAL, setup_mode)
+            machine.stop()
+            machine.start()
+            with unchanged(machine):
+                status, _, err = bench.lethectl("update", "stage", release("2"))
+                assert status == 4 and "without Secure Boot" in err and "loader/keys/auto" in err, (status, err)
+                status, _, err = bench.lethectl("update", "configure", "--drop", "a.cred")
+                assert status == 4 and "without Secure Boot" in err, (status, err)
+        machine.variable("SecureBoot", GLOBAL, b"\1\1")
+        status, _, err = bench.lethectl("update", "stage", release("2"))
+        assert status == 4 and "EFI variable SecureBoot" in err, (status, err)
 
 
 @check("files beside a release that the stub does not take, or that are not there to be dropped, are refused")

@@ -37,7 +37,7 @@ HealthNeeds needs_of(std::string_view name) {
 int main(int count, char** values) {
     if (count < 5) return 2;
     Relays relays(std::span(values, static_cast<std::size_t>(count)).subspan(4), std::stoll(values[3]));
-    const auto healthy = HealthCheck(relays, {needs_of(values[1]), std::chrono::seconds(std::stoll(values[2]))}).wait();
+    const auto healthy = HealthCheck(relays, {needs_of(values[1]), std::chrono::seconds(std::stoll(values[2])), true}).wait();
     if (!healthy) std::println("{}", healthy.error().message);
     return healthy ? 0 : 1;
 }

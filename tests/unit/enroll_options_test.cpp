@@ -32,20 +32,16 @@ TEST(EnrolmentOptions, AreForThisStoreWithoutDiscardUnlessSaid) {
     EXPECT_EQ(options->store, "/var/lib/lethe");
     EXPECT_TRUE(parse({"--discard"})->request.discard);
     EXPECT_TRUE(parse({"--help"})->help);
+    EXPECT_FALSE(options->request.insecure_boot);
+    EXPECT_TRUE(parse({"--insecure-boot"})->request.insecure_boot);
+    EXPECT_TRUE(parse({"--recover=a", "--fingerprint=b", "--insecure-boot"})->request.insecure_boot);
 }
 
 TEST(EnrolmentOptions, WrongOnesAreRefused) {
-    const std::vector<std::vector<const char*>> wrong{{"--pcr"},
-                                                      {"--pcr=x"},
-                                                      {"--pcr=9"},
-                                                      {"--pcr=16"},
-                                                      {"--pcr=-1"},
-                                                      {"--pcr=4 "},
-                                                      {"--pcr="},
-                                                      {"--discard=yes"},
-                                                      {"enroll"},
-                                                      {"--relays=a"},
-                                                      {"--if-needed", "--discard"}};
+    const std::vector<std::vector<const char*>> wrong{{"--pcr"},    {"--pcr=x"},       {"--pcr=9"},
+                                                      {"--pcr=16"}, {"--pcr=-1"},      {"--pcr=4 "},
+                                                      {"--pcr="},   {"--discard=yes"}, {"--insecure-boot=yes"},
+                                                      {"enroll"},   {"--relays=a"},    {"--if-needed", "--discard"}};
     for (const auto& arguments : wrong) {
         const auto options = parse(arguments);
         ASSERT_FALSE(options) << arguments.front();

@@ -82,7 +82,6 @@ struct Machine {
     WatchedTpm watched{tpm, step};
     std::vector<std::string> lines;
     EnrolmentRequest request{.discard = false, .extra_pcrs = {}, .relays = {"alpha", "beta"}};
-    bool secure_boot = true;
 
     Machine() {
         for (unsigned pcr : {0, 4, 7, 11}) tpm.extend(pcr, digest_of(static_cast<std::uint8_t>(pcr)));
@@ -93,12 +92,11 @@ struct Machine {
             lines.emplace_back(line);
             (void)step();  // power can go here as well
         };
-        return enroll({watched, store, false, pcrlock,
-                       [this]() -> Result<BootedImage> {
-                           return BootedImage{secure_boot, "/efi/EFI/Linux/lethe_1+3.efi", "/efi/EFI/BOOT/BOOTX64.EFI"};
-                       },
-                       progress},
-                      request);
+        return enroll(
+            {watched, store, false, pcrlock,
+             [this]() -> Result<BootedImage> { return BootedImage{true, "/efi/EFI/Linux/lethe_1+3.efi", "/efi/EFI/BOOT/BOOTX64.EFI"}; },
+             progress},
+            request);
     }
     bool has_index() { return tpm.nv_index(policy_index_handle).has_value(); }
     std::vector<std::string> files() {
@@ -152,16 +150,6 @@ TEST(Enroll, LocksTheLoaderTheUkiAndSecureBoot) {
     EXPECT_THAT(names, testing::ElementsAre("240-secureboot-policy/generated", "620-secureboot-authority/generated",
                                             "630-lethe-loader/generated", "650-lethe-uki/1-lethe_1"));
     EXPECT_EQ(machine.pcrlock.components_["650-lethe-uki/1-lethe_1"], machine.pcrlock.uki_);
-}
-
-TEST(Enroll, WithoutSecureBootPcr7IsNotLocked) {
-    Machine machine;
-    machine.secure_boot = false;
-    ASSERT_TRUE(machine.run());
-    EXPECT_THAT(machine.lines, testing::Contains(HasSubstr("locking PCRs 4 11 12 13 ")));
-    EXPECT_FALSE(machine.pcrlock.components_.contains("240-secureboot-policy/generated"));
-    machine.tpm.extend(7, digest_of(1));
-    EXPECT_TRUE(machine.open());
 }
 
 TEST(Enroll, AnAddedPcrIsLocked) {

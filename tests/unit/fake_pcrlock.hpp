@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -12,6 +13,13 @@ namespace lethe {
 inline Digest digest_of(std::uint8_t octet) {
     Digest digest;
     digest.fill(octet);
+    return digest;
+}
+
+/// What firmwares measure when Secure Boot is on: taken from their logs.
+inline Digest secure_boot_is_on() {
+    Digest digest;
+    std::ranges::copy(from_hex("ccfc4bb32888a345bc8aeadaba552b627d99348c767681ab3141f5b01e40a40e").value(), digest.begin());
     return digest;
 }
 
@@ -34,7 +42,13 @@ inline std::string policy_json(const PcrPolicy& policy, std::uint32_t nv_handle 
 class FakePcrlock : public Pcrlock {
 public:
     explicit FakePcrlock(FakeTpm& tpm) : tpm_(tpm) {
-        log_.events = {{.pcr = 4,
+        log_.events = {{.pcr = 7,
+                        .digest = secure_boot_is_on(),
+                        .firmware = true,
+                        .type = "efi-variable-driver-config",
+                        .component = "240-secureboot-policy",
+                        .description = "SecureBoot"},
+                       {.pcr = 4,
                         .digest = digest_of(0x41),
                         .firmware = true,
                         .type = "efi-action",

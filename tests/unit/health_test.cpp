@@ -32,6 +32,7 @@ struct FakeSources final : HealthSources {
         .relays = {{.name = "a", .state = "installed", .reason = "", .fingerprint = sealed, .family_ids = {}, .signing_key_ends = {}}}};
     std::map<std::string, systemd::UnitState> units{{"tor@a.service", {"active", ""}}, {"tor@b.service", {"active", ""}}};
     bool has_systemd = true;
+    Result<SecureBoot> secure_boot_state = SecureBoot::on;
     std::map<std::string, Result<TorAnswers>> tors{{"a", answers_of_healthy_tor()}, {"b", answers_of_healthy_tor()}};
     std::vector<std::chrono::milliseconds> waits;
     std::function<void()> at_each_wait = [] {};
@@ -48,6 +49,7 @@ struct FakeSources final : HealthSources {
         for (const auto& key : keys) asked[key] = all->at(key);
         return asked;
     }
+    Result<SecureBoot> secure_boot() override { return secure_boot_state; }
     std::chrono::sys_seconds booted() override { return boot_time; }
     std::chrono::milliseconds elapsed() override { return elapsed_; }
     void wait(std::chrono::milliseconds most) override {
@@ -92,6 +94,23 @@ TEST_F(Health, OfAMachineOnWhichAllIsWellIsFoundAtOnce) {
 TEST_F(Health, NeedsAnOpenVaultAndDoesNotWaitForOne) {
     machine.status = IdentityStatus{.vault = "shut", .reason = "the TPM refuses this boot", .relays = {}};
     EXPECT_THAT(lasting(), HasSubstr("the vault is shut: the TPM refuses this boot"));
+}
+
+// A trial ends then, and the machine falls back, though the vault is open and every relay runs.
+TEST_F(Health, NeedsSecureBootAndDoesNotWaitForIt) {
+    machine.secure_boot_state = SecureBoot::off;
+    EXPECT_THAT(lasting(), HasSubstr("Secure Boot is off, and no boot of a production release is healthy without it"));
+    machine.secure_boot_state = SecureBoot::setup;
+    EXPECT_THAT(lasting(), HasSubstr("Secure Boot is in setup mode"));
+    machine.secure_boot_state = fail(ErrorKind::corrupt, "EFI variable SecureBoot is not as a firmware makes it");
+    EXPECT_THAT(lasting(), HasSubstr("not as a firmware makes it"));
+}
+
+TEST_F(Health, DoesWithoutSecureBootWhereTheRulesDo) {
+    machine.secure_boot_state = SecureBoot::off;
+    EXPECT_TRUE(HealthCheck(machine, {HealthNeeds::consensus, 60s, true}).wait());
+    machine.status = IdentityStatus{.vault = "shut", .reason = "the TPM refuses this boot", .relays = {}};
+    EXPECT_FALSE(HealthCheck(machine, {HealthNeeds::identity, 60s, true}).wait());
 }
 
 TEST_F(Health, NeedsIdentityd) {

@@ -72,6 +72,24 @@ TEST(IdentityService, MachineThatIsNotEnrolledSaysSo) {
     EXPECT_TRUE(is_error(service.create_relay("a"), ErrorKind::wrong_state, "not enrolled"));
 }
 
+TEST(IdentityService, SaysWhatTheFirmwareAndThePolicyAllowAnAttacker) {
+    Machine machine;  // enrolled with a policy of PCR 11 alone
+    FakeKeyPlace place;
+    FirmwareState firmware{SecureBoot::on, {"SystemdOptions is set"}};
+    const auto no_tpm = []() -> Result<std::unique_ptr<Tpm>> { return fail(ErrorKind::tpm_unavailable, "no TPM"); };
+    IdentityService service(folder_store(machine.folder.path()), no_tpm, place, [&] { return firmware; });
+    service.restore();
+    EXPECT_EQ(service.insecurity(), Insecurity{});
+    EXPECT_THAT(service.firmware().warnings, testing::ElementsAre("SystemdOptions is set"));
+    firmware.secure_boot = SecureBoot::off;
+    service.restore();
+    EXPECT_THAT(service.insecurity().what, HasSubstr("Secure Boot is off"));
+
+    Daemon open(machine);
+    EXPECT_EQ(open.service.vault().state, VaultState::open) << "nothing that an earlier release enrolled may be lost";
+    EXPECT_THAT(open.service.insecurity().what, HasSubstr("neither PCR 7 nor PCR 2"));
+}
+
 TEST(IdentityService, MissingStoreOrTpmIsAShutVault) {
     Machine machine;
     FakeKeyPlace place;

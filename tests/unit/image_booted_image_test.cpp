@@ -17,7 +17,8 @@ struct BootedFiles : testing::Test {
 
     void variable(const std::string& name, Octets content, std::uint8_t attributes = 6) {
         content.insert(content.begin(), {attributes, 0, 0, 0});
-        const std::string vendor = name == "SecureBoot" ? "8be4df61-93ca-11d2-aa0d-00e098032b8c" : "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+        const std::string vendor =
+            name == "SecureBoot" || name == "SetupMode" ? "8be4df61-93ca-11d2-aa0d-00e098032b8c" : "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
         std::filesystem::create_directories(folder / "efivars");
         ASSERT_TRUE(replace_file(folder / "efivars" / (name + "-" + vendor), content, 0644));
     }
@@ -43,6 +44,7 @@ struct BootedFiles : testing::Test {
         path_variable("StubImageIdentifier", R"(\EFI\Linux\lethe_1.efi)");
         path_variable("LoaderImageIdentifier", R"(\EFI\BOOT\BOOTX64.EFI)");
         variable("SecureBoot", {1});
+        variable("SetupMode", {0});
         file("EFI/Linux/lethe_1.efi");
         file("EFI/BOOT/BOOTX64.EFI");
     }
@@ -61,6 +63,17 @@ TEST_F(BootedFiles, SecureBootIsOffWithoutItsVariableAndWhenItSaysSo) {
     EXPECT_FALSE(find()->secure_boot);
     std::filesystem::remove(folder / "efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
     EXPECT_FALSE(find()->secure_boot);
+}
+
+TEST_F(BootedFiles, SetupModeIsToldApartFromOff) {
+    EXPECT_EQ(find()->secure_boot_state(), SecureBoot::on);
+    variable("SecureBoot", {0});
+    EXPECT_EQ(find()->secure_boot_state(), SecureBoot::off);
+    variable("SetupMode", {1});
+    EXPECT_FALSE(find()->secure_boot);
+    EXPECT_EQ(find()->secure_boot_state(), SecureBoot::setup);
+    variable("SetupMode", {1, 0});
+    EXPECT_EQ(find().error().kind, ErrorKind::corrupt);
 }
 
 TEST_F(BootedFiles, AUkiThatWasMarkedGoodSinceIsFoundUnderItsNewName) {

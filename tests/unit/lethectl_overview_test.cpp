@@ -161,6 +161,29 @@ TEST(Overview, AnEndedSigningKeyWhoseMasterKeyIsOfflineNeedsAPerson) {
     EXPECT_EQ(ends(std::chrono::seconds(-1)), std::pair(false, true));
 }
 
+TEST(Overview, AnInsecureBootIsSaidRightBelowTheVaultAndNeedsAPerson) {
+    auto overview = well();
+    overview.boot.secure_boot = "off";
+    overview.boot.insecure = "Secure Boot is off: anyone can start a driver.";
+    overview.boot.insecure_advice = "Turn it on.";
+    EXPECT_THAT(overview.text(),
+                HasSubstr("Vault: open  (Lethe 1.2.3)\nInsecure: Secure Boot is off: anyone can start a driver.\n  Turn it on.\n●  a"));
+    EXPECT_FALSE(overview.good());
+    const auto json = nlohmann::json::parse(overview.json());
+    EXPECT_EQ(json["secure_boot"], "off");
+    EXPECT_EQ(json["insecure"], overview.boot.insecure);
+    EXPECT_EQ(json["insecure_advice"], "Turn it on.");
+}
+
+TEST(Overview, AVariableThatSomebodySetNeedsAPerson) {
+    auto overview = well();
+    EXPECT_EQ(nlohmann::json::parse(overview.json())["boot_warnings"], nlohmann::json::array());
+    overview.boot.warnings = {"the EFI variable SystemdOptions is set"};
+    EXPECT_THAT(overview.text(), HasSubstr("Warning: the EFI variable SystemdOptions is set\n"));
+    EXPECT_FALSE(overview.good());
+    EXPECT_EQ(nlohmann::json::parse(overview.json())["boot_warnings"].size(), 1u);
+}
+
 TEST(Overview, JsonHasIdentityAndStateOfEachRelay) {
     const auto json = nlohmann::json::parse(well().json());
     EXPECT_EQ(json["vault"]["state"], "open");

@@ -35,10 +35,12 @@ struct Reenroll : testing::Test {
     Store store = *Store::open(folder.path());
     RecoveryKeyPair pair = make_recovery_key();
     BootedTpm old_tpm;
+    bool secure_boot = true, insecure_boot = false;
 
     Result<std::vector<std::string>> run(BootedTpm& tpm, FakePcrlock& pcrlock, const std::string& fingerprint = alice_fingerprint,
                                          const std::optional<RecoverySecretKey>& key = {}) {
-        Reenrolment request{RecoverySecretKey(Secret::copy_of((key ? *key : pair.secret_key).octets().expose())), fingerprint, {}};
+        Reenrolment request{
+            RecoverySecretKey(Secret::copy_of((key ? *key : pair.secret_key).octets().expose())), fingerprint, {}, insecure_boot};
         return reenroll(ports(tpm, pcrlock), request);
     }
     EnrolmentPorts ports(BootedTpm& tpm, FakePcrlock& pcrlock) {
@@ -46,7 +48,7 @@ struct Reenroll : testing::Test {
                 store,
                 false,
                 pcrlock,
-                []() -> Result<BootedImage> { return BootedImage{true, "/efi/EFI/Linux/lethe_1.efi", {}}; },
+                [this]() -> Result<BootedImage> { return BootedImage{secure_boot, "/efi/EFI/Linux/lethe_1.efi", {}}; },
                 [](std::string_view) {}};
     }
     Result<VaultKey> open(BootedTpm& tpm) {
@@ -157,6 +159,20 @@ TEST_F(Reenroll, WhereNobodyCanTellWhetherTheVaultOpensItIsRefusedAndChangesNoth
         EXPECT_EQ(files(), before);
         EXPECT_EQ(*old_tpm.nv_read(policy_index_handle), content);
     }
+}
+
+TEST_F(Reenroll, WithoutSecureBootItIsRefusedUnlessTheOperatorSaysSo) {
+    const auto before = files();
+    BootedTpm tpm(2);
+    FakePcrlock pcrlock(tpm);
+    secure_boot = false;
+    EXPECT_TRUE(is_error(run(tpm, pcrlock), ErrorKind::wrong_state, "Secure Boot is off"));
+    EXPECT_EQ(files(), before);
+    EXPECT_FALSE(tpm.nv_index(policy_index_handle));
+    insecure_boot = true;
+    EXPECT_TRUE(is_success(run(tpm, pcrlock)));
+    tpm.extend(2, digest_of(1));
+    EXPECT_FALSE(open(tpm));
 }
 
 TEST_F(Reenroll, AnotherKeyOrFingerprintIsRefusedAndChangesNothing) {

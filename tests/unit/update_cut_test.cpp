@@ -42,7 +42,7 @@ void bring_to(BootingMachine& machine, const std::string& version, const std::fu
 }
 
 Result<std::string> stage_2(BootingMachine& machine) {
-    return machine.service().stage(built_release({.version = "2"}), with_beside({{"more.cred", {'m', 'o', 'r', 'e'}}}));
+    return machine.service().stage(machine.built({.version = "2"}), with_beside({{"more.cred", {'m', 'o', 'r', 'e'}}}));
 }
 Result<std::string> configure(BootingMachine& machine) {
     return machine.service().stage_configuration({{"torrc.cred", {'t', 'w', 'o'}}}, {});
@@ -258,7 +258,7 @@ TEST_P(UpdateCuts, TheFallbackOfAConfigurationThatIsNotHealthy) {
 }
 
 TEST_P(UpdateCuts, ADowngradeThatTheOperatorWants) {
-    const auto stage_1 = [](BootingMachine& machine) { return machine.service().stage(built_release({.version = "1"}), downgrading()); };
+    const auto stage_1 = [](BootingMachine& machine) { return machine.service().stage(machine.built({.version = "1"}), downgrading()); };
     const Work prepare = [](BootingMachine& machine) {
         to_release_2(machine);
         EXPECT_EQ(machine.version(), "2");

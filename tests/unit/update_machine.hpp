@@ -42,11 +42,14 @@ public:
     std::set<std::string> unhealthy;          ///< versions that never become healthy
     std::set<std::string> read_only;          ///< files in /EFI/Linux that FAT has as such: the boot loader cannot rename them, and goes on
     std::vector<std::string> left_variables;  ///< of boot loader and stub, by another system
+    bool adds_a_driver = false;               ///< something on the disk or on a card does, which nobody signed
     bool returns_from_an_entry = false;       ///< the firmware tries another boot option first, which nobody accounts for
     Refuse refuse = [](const std::string&) -> Result<void> { return {}; };
 
     /// Puts release 1 there, as an installer does, boots it and seals a vault.
     void install(const BesideFiles& beside = {{"torrc.cred", {'o', 'n', 'e'}}});
+    /// As install() when an earlier release did it: its policy holds neither PCR 2 nor PCR 7 without Secure Boot.
+    bool enrolled_by_an_earlier_release = false;
 
     /// Power off and on, up to the end of lethe-commit. @return whether it stays so: false when it reboots to fall back.
     bool boot();
@@ -64,6 +67,8 @@ public:
     std::optional<Digest> vault();
     Store store();
     std::vector<std::string> images() const;  ///< names in /EFI/Linux, folders too
+    /// A release of the profile that this machine takes: production with Secure Boot, debug without.
+    const Octets& built(ReleaseSpec release) const;
     /// Puts a release there by hand, complete and without tries.
     void put(const ReleaseSpec& release, const BesideFiles& beside);
     UpdatePorts ports(Pcrlock& pcrlock);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::array banks{Bank::sha256};
 constexpr int most_boots = 4;
+constexpr unsigned external_code = 2;  // PCR of what a disk or a card adds to the firmware
 
 struct Entry {
     ReleaseName name;
@@ -85,6 +86,7 @@ void BootingMachine::measure_boot() {
     ASSERT_TRUE(predicted) << predicted.error().message;
     if (state.secure_boot)
         for (const LogEvent& event : secure_boot_events()) running_->extend(event, *this);
+    if (adds_a_driver) running_->extend(log_event(measured(external_code, "a driver", as_octets("a driver"), banks), true), *this);
     for (const MeasuredEvent& event : predicted->start) {
         if (returns_from_an_entry && event.what == "boot loader")
             running_->extend(log_event(measured(pcr::boot_loader_code, "Returning", as_octets("Returning"), banks), true), *this);

@@ -97,7 +97,27 @@ TEST_F(RefusedUpdates, AnotherSignerWithSecureBoot) {
     BootingMachine without;
     without.state.secure_boot = false;
     without.install();
-    EXPECT_TRUE(without.service().stage(built_release({.version = "2", .signer = "another"}), {}));
+    EXPECT_TRUE(without.service().stage(without.built({.version = "2", .signer = "another"}), {}));
+}
+
+// Its own health check would refuse it at each of its boots.
+TEST_F(RefusedUpdates, AProductionReleaseWithoutSecureBoot) {
+    machine.state.secure_boot = false;
+    expect_refused({.version = "2"}, ErrorKind::wrong_state, "without Secure Boot");
+    BootingMachine laboratory;
+    laboratory.state.secure_boot = false;
+    laboratory.install();
+    for (const char* profile : {"production", "other", ""})
+        expect_error(laboratory.service().stage(built_release({.version = "2", .profile = profile}), {}), ErrorKind::wrong_state,
+                     "without Secure Boot");
+    EXPECT_TRUE(laboratory.service().stage(built_release({.version = "2", .profile = "debug"}), {}));
+}
+
+TEST_F(RefusedUpdates, AnotherConfigurationOfAProductionReleaseWithoutSecureBoot) {
+    machine.state.secure_boot = false;
+    const EspFiles before = on_esp(machine);
+    expect_error(machine.service().stage_configuration({{"torrc.cred", {2}}}, {}), ErrorKind::wrong_state, "without Secure Boot");
+    EXPECT_EQ(on_esp(machine), before);
 }
 
 Octets records_of(const ReleaseSpec& spec) {

@@ -19,7 +19,7 @@ protected:
     }
 
     void stage(const ReleaseSpec& spec, const StageOptions& options = {}) {
-        const auto staged = machine.service().stage(built_release(spec), options);
+        const auto staged = machine.service().stage(machine.built(spec), options);
         ASSERT_TRUE(staged) << staged.error().message;
         EXPECT_EQ(*staged, spec.version);
     }
@@ -79,7 +79,7 @@ TEST_P(Updates, AReleaseIsOnTrialUntilItsBootIsComplete) {
     const auto committed = machine.service().commit();
     ASSERT_FALSE(committed);
     EXPECT_EQ(committed.error().kind, ErrorKind::wrong_state);
-    const auto staged = machine.service().stage(built_release({.version = "3"}), {});
+    const auto staged = machine.service().stage(machine.built({.version = "3"}), {});
     ASSERT_FALSE(staged);
     EXPECT_EQ(staged.error().kind, ErrorKind::wrong_state);
 }
@@ -153,7 +153,7 @@ TEST_P(Updates, AnOldReleaseThatIsPutBackOpensNothing) {
     EXPECT_FALSE(machine.opened);
     EXPECT_EQ(status().policy, PolicyState::mismatch);
     EXPECT_THAT(status().reason, HasSubstr("does not admit this boot"));
-    const auto staged = machine.service().stage(built_release({.version = "3"}), {});
+    const auto staged = machine.service().stage(machine.built({.version = "3"}), {});
     ASSERT_FALSE(staged);
     EXPECT_EQ(staged.error().kind, ErrorKind::policy_mismatch);
     const auto committed = machine.service().commit();
@@ -162,6 +162,16 @@ TEST_P(Updates, AnOldReleaseThatIsPutBackOpensNothing) {
 
     boot();
     expect_runs_alone("2");
+}
+
+// With Secure Boot the firmware does not start it; without, PCR 2 is in the policy.
+TEST_P(Updates, ADriverThatSomebodyAddsShutsTheVaultWhereNobodyHasToSignIt) {
+    machine.adds_a_driver = true;
+    EXPECT_TRUE(machine.boot());
+    EXPECT_EQ(machine.opened, GetParam());
+    machine.adds_a_driver = false;
+    boot();
+    expect_runs_alone("1");
 }
 
 TEST_P(Updates, AnOldPolicyFileThatIsPutBackIsNoticed) {
@@ -178,7 +188,7 @@ TEST_P(Updates, AnOldPolicyFileThatIsPutBackIsNoticed) {
     EXPECT_FALSE(machine.opened);
     EXPECT_EQ(status().policy, PolicyState::mismatch);
     EXPECT_THAT(status().reason, HasSubstr("an older one was put back"));
-    EXPECT_EQ(machine.service().stage(built_release({.version = "3"}), {}).error().kind, ErrorKind::rollback);
+    EXPECT_EQ(machine.service().stage(machine.built({.version = "3"}), {}).error().kind, ErrorKind::rollback);
     put(newest);
     boot();
     expect_runs_alone("2");
@@ -261,7 +271,7 @@ TEST_P(Updates, WhatIsStagedIsChosenForTheNextBoot) {
 
 TEST_P(Updates, ThePlanNamesWhatChanges) {
     const auto row = [](const PlannedUpdate& plan, unsigned pcr) { return *std::ranges::find(plan.pcrs, pcr, &PlannedPcr::pcr); };
-    const auto preview = machine.service().preview(built_release({.version = "2"}), {});
+    const auto preview = machine.service().preview(machine.built({.version = "2"}), {});
     ASSERT_TRUE(preview) << preview.error().message;
     EXPECT_EQ(preview->running, "1");
     EXPECT_EQ(preview->staged, "2");
@@ -300,6 +310,26 @@ TEST_P(Updates, TenInARowLeaveNothingBehind) {
         EXPECT_FALSE(machine.state.note);
         EXPECT_EQ(machine.state.one_shot, "");
     }
+}
+
+// The attack that its policy lets pass, until the first change of the policy takes PCR 2 in.
+TEST(UpdatesAfterAnEarlierRelease, TakeWhatNobodyHasToSignIntoThePolicy) {
+    BootingMachine machine;
+    machine.state.secure_boot = false;
+    machine.enrolled_by_an_earlier_release = true;
+    machine.install();
+    machine.adds_a_driver = true;
+    EXPECT_TRUE(machine.boot());
+    EXPECT_TRUE(machine.opened);
+    machine.adds_a_driver = false;
+    ASSERT_TRUE(machine.boot());
+    ASSERT_TRUE(machine.service().stage(machine.built({.version = "2"}), {}));
+    machine.boot_until_it_stays();
+    EXPECT_TRUE(machine.opened);
+    ASSERT_EQ(machine.version(), "2");
+    machine.adds_a_driver = true;
+    EXPECT_TRUE(machine.boot());
+    EXPECT_FALSE(machine.opened);
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, Updates, testing::Bool(), [](const auto& info) { return info.param ? "SecureBoot" : "NoSecureBoot"; });

@@ -16,6 +16,7 @@ from inputs import inputs_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
+from secure_boot import insecure_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
 from state_cuts import state_cuts_lane
 from update_cuts import update_cuts_lane
@@ -348,6 +349,7 @@ LANES = {
     "late TPM": late_tpm_lane,
     "update, frozen": freeze_lane,
     "no disk": network_lane,
+    "no Secure Boot": insecure_lane,
     "production": production_lane,
 }
 LONG_LANES = {

@@ -99,8 +99,8 @@ lethe_compile() {
     trixie_run bash -euc '
         log=$1/setup.log
         mkdir -p "$1"
-        [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "$1" . >"$log" 2>&1 || { cat "$log"; exit 1; }
-        if [ "$2" = true ]; then meson configure "$1" -Dtests=true; ninja -C "$1"; exit; fi
+        [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "-Dtest_seams=$2" "$1" . >"$log" 2>&1 || { cat "$log"; exit 1; }
+        if [ "$2" = true ]; then meson configure "$1" -Dtests=true -Dtest_seams=true; ninja -C "$1"; exit; fi
         # The folder may have been set up with tests: build what is installed, as the meson.build files have it now.
         ninja -C "$1" build.ninja
         ninja -C "$1" $(meson introspect "$1" --installed | jq -r --arg top "$1/" "keys[] | select(startswith(\$top)) | ltrimstr(\$top)")

@@ -1,0 +1,85 @@
+#include "pcrlock/insecurity.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_pcrlock.hpp"
+#include "pcrlock/running_boot.hpp"
+
+namespace lethe {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<unsigned> pcrs_of(bool secure_boot) { return required_pcrs(secure_boot, {}); }
+
+TEST(RequiredPcrs, HoldWhatIsSignedOrWhatRunsWithoutASignature) {
+    EXPECT_THAT(required_pcrs(true, {}), ElementsAre(4, 7, 11, 12, 13));
+    EXPECT_THAT(required_pcrs(false, {}), ElementsAre(2, 4, 11, 12, 13));
+    EXPECT_THAT(required_pcrs(true, std::array{2u, 0u}), ElementsAre(0, 2, 4, 7, 11, 12, 13));
+}
+
+TEST(MeasuredSecureBoot, IsTheEventOfTheFirmwareThatSaysOne) {
+    FakeTpm tpm;
+    const EventLog on = FakePcrlock(tpm).log_;
+    EXPECT_TRUE(measured_secure_boot(on));
+    const auto changed = [&](auto&& change) {
+        EventLog log = on;
+        for (LogEvent& event : log.events)
+            if (event.pcr == 7) change(event);
+        return measured_secure_boot(log);
+    };
+    EXPECT_FALSE(changed([](LogEvent& event) { event.digest = digest_of(1); }));
+    EXPECT_FALSE(changed([](LogEvent& event) { event.pcr = 4; }));
+    EXPECT_FALSE(changed([](LogEvent& event) { event.firmware = false; })) << "what userspace extends proves nothing";
+    EXPECT_FALSE(measured_secure_boot({}));
+    EventLog later = on;  // a driver can extend the same digest after what the firmware measured
+    later.events.insert(later.events.begin(),
+                        {.pcr = 7, .digest = digest_of(1), .firmware = true, .type = "", .component = "", .description = ""});
+    EXPECT_FALSE(measured_secure_boot(later));
+}
+
+TEST(Insecurity, IsNoneWithSecureBootAndPcr7) {
+    EXPECT_EQ(insecurity(SecureBoot::on, pcrs_of(true)), Insecurity{});
+    EXPECT_EQ(insecurity(SecureBoot::on, std::nullopt), Insecurity{}) << "a vault that is shut says why itself";
+}
+
+TEST(Insecurity, OfAMachineThatIsNotEnrolledSaysHowToTurnSecureBootOn) {
+    const auto off = insecurity(SecureBoot::off, std::nullopt), setup = insecurity(SecureBoot::setup, std::nullopt);
+    EXPECT_THAT(off.what, AllOf(HasSubstr("Secure Boot is off"), HasSubstr("driver")));
+    EXPECT_THAT(off.advice, AllOf(HasSubstr("setup mode"), HasSubstr("loader/keys/auto")));
+    EXPECT_THAT(setup.what, HasSubstr("setup mode"));
+    EXPECT_THAT(setup.advice, HasSubstr("boot this disk again"));
+}
+
+TEST(Insecurity, OfALaboratoryNamesWhatNoPcrShows) {
+    const auto laboratory = insecurity(SecureBoot::off, pcrs_of(false));
+    EXPECT_THAT(laboratory.what, AllOf(HasSubstr("--insecure-boot"), HasSubstr("EFI variables")));
+    EXPECT_THAT(laboratory.advice, HasSubstr("laboratories"));
+}
+
+TEST(Insecurity, OfAMachineThatAnEarlierReleaseEnrolledSaysHowToEnrolAgain) {
+    const std::vector<unsigned> earlier{4, 11, 12, 13};
+    const auto off = insecurity(SecureBoot::off, earlier), on = insecurity(SecureBoot::on, earlier);
+    EXPECT_THAT(off.what, AllOf(HasSubstr("neither PCR 7 nor PCR 2"), HasSubstr("read the keys")));
+    EXPECT_THAT(off.advice, AllOf(HasSubstr("recovery-key set"), HasSubstr("identity recover --store")));
+    EXPECT_THAT(on.what, HasSubstr("does not hold PCR 7"));
+    EXPECT_NE(insecurity(SecureBoot::off, std::vector<unsigned>{}).what, "") << "nothing is known of the policy";
+}
+
+// The newest file in the store need not be the one in force; nor does one of somebody else's making count.
+TEST(PcrsInForce, AreThoseOfTheFileThatTheTpmConfirms) {
+    FakeTpm tpm;
+    const PcrPolicy with{{4, {digest_of(4)}}, {7, {digest_of(7)}}}, without{{4, {digest_of(4)}}};
+    const auto file = [](const PcrPolicy& policy) { return parse_policy_file(policy_json(policy)).value(); };
+    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(with)}), ElementsAre(4, 7)) << "there is nothing to be asked";
+    tpm.authorize(policy_index_handle, without);
+    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(without)}), ElementsAre(4));
+    tpm.authorize(policy_index_handle, {{4, {digest_of(9)}}});
+    EXPECT_EQ(pcrs_in_force(tpm, {file(with), file(without)}).error().kind, ErrorKind::rollback);
+}
+
+}  // namespace
+}  // namespace lethe
