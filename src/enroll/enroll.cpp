@@ -15,6 +15,7 @@ const ObjectId vault_id{ObjectKind::vault, ""};
 const ObjectId policy_id{ObjectKind::policy, ""};
 const ObjectId enrolling_id{ObjectKind::enrolling, ""};
 const ObjectId state_id{ObjectKind::state, ""};
+const ObjectId ledger_id{ObjectKind::ledger, ""};
 
 // Whether the vault's record is whole. While `enrolling` is there, its first write may have been cut.
 Result<bool> vault_is_whole(const Store& store) {
@@ -23,7 +24,7 @@ Result<bool> vault_is_whole(const Store& store) {
 }
 
 Result<void> erase_objects(Store& store) {
-    for (const ObjectId& id : {vault_id, policy_id, state_id}) TRY(store.erase(id));
+    for (const ObjectId& id : {vault_id, policy_id, state_id, ledger_id}) TRY(store.erase(id));
     return erase_lists(store);
 }
 
@@ -35,19 +36,39 @@ Result<void> check_no_other_policy(Pcrlock& pcrlock) {
                 "systemd-pcrlock has a policy on this machine that is not Lethe's: remove it first with `systemd-pcrlock remove-policy`");
 }
 
-/// Removes what enrolment leaves when it does not come to its end. `enrolling` goes last, so that this can be cut as well.
+/// Removes what enrolment leaves when it does not come to its end. The mark goes last, so that this can be cut as well.
 Result<void> undo(const EnrolmentPorts& ports) {
     TRY(remove_policy(ports));
+    TRY(forget_anchor(ports.tpm));
     TRY(forget_numbered_states(ports.tpm));
     TRY(unlock_boots(ports.pcrlock));
     TRY(erase_objects(ports.store));
-    return ports.store.erase(enrolling_id);
+    TRY(ports.store.erase(enrolling_id));
+    return clear_mark(ports.tpm);
+}
+
+/// What a TPM and a store say of a vault that there was.
+struct Remains {
+    bool in_tpm, in_store;
+    bool cut;  ///< of an enrolment that has not come to its end
+};
+
+/// Only the mark in the TPM makes them those of an enrolment that was cut. That of earlier releases lay in the store, where anybody may
+/// have put it who can write the disk: it counts where the TPM has nothing that could be lost.
+Result<Remains> find_remains(const EnrolmentPorts& ports, UnderWay mark) {
+    Remains remains{};
+    remains.in_tpm = mark == UnderWay::adoption || TRY(policy_index_exists(ports.tpm)) || TRY(anchor_exists(ports.tpm));
+    remains.in_store = TRY(ports.store.exists(policy_id)) || TRY(ports.store.exists(ledger_id)) || TRY(has_lists(ports.store));
+    remains.cut = mark == UnderWay::enrolment || (!remains.in_tpm && TRY(ports.store.exists(enrolling_id)));
+    return remains;
 }
 
 /// Whether there is a vault already; else clears the way for one, or refuses.
 Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
-    const bool cut_before = TRY(ports.store.exists(enrolling_id));
-    if (TRY(ports.store.exists(vault_id)) && (!cut_before || TRY(vault_is_whole(ports.store)))) {
+    const UnderWay mark = TRY(read_mark(ports.tpm));
+    const Remains remains = TRY(find_remains(ports, mark));
+    const bool may_be_cut = remains.cut && (mark == UnderWay::enrolment || !TRY(vault_is_whole(ports.store)));
+    if (TRY(ports.store.exists(vault_id)) && !may_be_cut) {
         TRY(ports.store.erase(enrolling_id));
         return Enrolment::there_already;
     }
@@ -59,24 +80,23 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
                     "identities away",
                     identities.front().name);
     TRY(check_no_other_policy(ports.pcrlock));
-    const bool has_index = TRY(policy_index_exists(ports.tpm));
-    const bool has_remains = has_index || TRY(ports.store.exists(policy_id)) || TRY(has_lists(ports.store));
-    if (has_index && !cut_before && !request.discard)
+    if (remains.in_tpm && !remains.cut && !request.discard)
         return fail(
             ErrorKind::wrong_state,
-            "this TPM holds the policy of a vault that the store does not have; the store was lost or replaced: put it back, or run "
+            "the store is lost: this TPM knows of a vault that the store does not have. Put the store back from the newest copy, or run "
             "`lethectl enroll --discard` to give that vault up for good");
-    if (has_remains && !cut_before && !request.discard)
+    if (remains.in_store && !remains.cut && !request.discard)
         return fail(ErrorKind::wrong_state,
                     "the store holds what is left of a vault that is gone: put its `vault` back from a copy, or run `lethectl enroll "
                     "--discard` to give that vault up for good");
-    if (cut_before) ports.progress("an earlier enrolment was cut; starting over");
-    else if (has_remains) ports.progress("discarding what is left of another vault");
+    if (remains.cut) ports.progress("an earlier enrolment was cut; starting over");
+    else if (remains.in_tpm || remains.in_store) ports.progress("discarding what is left of another vault");
     TRY(undo(ports));  // the policy file as well, on which make-policy would build otherwise
     return Enrolment::made;
 }
 
 Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
+    TRY(set_mark(ports.tpm, UnderWay::enrolment));
     const LockedBoot boot = TRY(lock_boot(ports, request.extra_pcrs));
     const PolicyFile file = TRY(make_policy(ports, boot));
     ports.progress("writing the policy to the store");
@@ -87,7 +107,8 @@ Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& 
     for (const std::string& name : request.relays) roster.emplace(name, RosterEntry{});
     TRY(open_keyring(ports.store, ports.store_in_tpm, vault.key)->write_roster(roster));
     ports.progress("storing the vault");
-    return store_vault(ports.store, vault.record);
+    TRY(store_vault(ports.store, vault.record));
+    return anchor_store(ports, vault.key);
 }
 
 }  // namespace
@@ -104,7 +125,7 @@ Result<Enrolment> enroll(const EnrolmentPorts& ports, const EnrolmentRequest& re
                     undone.error().message);
     }
     ports.progress("enrolled");
-    // The vault counts from now on. When the mark stays behind, the next call takes it away.
+    // The vault counts from now on. When what asks for this program at the next boot stays behind, it takes that away.
     (void)ports.store.erase(enrolling_id);
     return Enrolment::made;
 }

@@ -30,8 +30,9 @@ enum class Enrolment { made, there_already };
 
 /// Enrols this machine: locks the running boot into the policy index, and seals a new vault key to it.
 ///
-/// The `enrolling` object is in the store from before the index is made until the vault is stored, so power may go at any instant: the next
-/// enrolment finds it and starts over. A failure undoes what this call made, in the TPM and in the store.
+/// A mark lies in the TPM from before the index is made until the store is anchored, so power may go at any instant: the next enrolment
+/// finds it and starts over (vault/enrolment_mark.hpp). The store's `enrolling` object asks for that enrolment at the next boot, and
+/// decides nothing. A failure undoes what this call made, in the TPM and in the store.
 ///
 /// @return there_already   the store has a vault; nothing is touched.
 /// @error wrong_state      Secure Boot is not on, which is refused before anything is touched; the TPM or the store holds what is left of

@@ -41,6 +41,13 @@ Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& bo
     return make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, boot.log);
 }
 
+Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKey& key) {
+    ports.progress(std::format("anchoring the store in NV index {:#x}", anchor_index_handle));
+    TRY(Anchor(ports.store, ports.store_in_tpm, ports.tpm, key)
+            .make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())));
+    return clear_mark(ports.tpm);
+}
+
 Result<bool> policy_index_exists(Tpm& tpm) {
     const auto index = tpm.nv_index(policy_index_handle);
     if (index) return true;

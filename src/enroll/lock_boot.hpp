@@ -1,6 +1,7 @@
 #pragma once
 
 #include "enroll/enroll.hpp"
+#include "vault/anchor.hpp"
 
 namespace lethe {
 
@@ -23,6 +24,9 @@ Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsign
 Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot);
 
 Result<bool> policy_index_exists(Tpm& tpm);
+
+/// Makes the anchor of the store, which is whole: the last step. Then the mark goes. @error as Anchor::make()
+Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKey& key);
 
 /// Undefines the NV index and removes systemd-pcrlock's policy file, as far as they are there: the next make_policy() makes another index.
 Result<void> remove_policy(const EnrolmentPorts& ports);

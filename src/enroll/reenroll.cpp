@@ -63,10 +63,12 @@ Result<bool> take_snapshots_over(const EnrolmentPorts& ports, const VaultKey& ke
 
 Result<void> undo(const EnrolmentPorts& ports, bool counts) {
     if (counts) TRY(forget_numbered_states(ports.tpm));
-    return remove_policy(ports);
+    TRY(remove_policy(ports));
+    return clear_mark(ports.tpm);
 }
 
 Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, VaultKey key, const RecoveryPublicKey& recipient) {
+    TRY(set_mark(ports.tpm, UnderWay::adoption));  // from when the vault opens until it is anchored
     TRY(remove_policy(ports));
     const PolicyFile file = TRY(make_policy(ports, boot));
     ports.progress("writing the policy to the store");
@@ -75,7 +77,8 @@ Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, Vaul
     auto vault = TRY(seal_vault_key(ports.tpm, policy_index_handle, std::move(key)));
     vault.record.recovery = box_vault_key(vault.key, recipient);
     ports.progress("storing the vault");
-    return replace_vault(ports.store, vault.record);
+    TRY(replace_vault(ports.store, vault.record));
+    return anchor_store(ports, vault.key);
 }
 
 }  // namespace

@@ -108,6 +108,22 @@ private:
             return Result<void>{};
         });
     }
+    void AcceptStore(const uint64_t& generation) override {
+        change([&] { return service_.accept_store(generation); });
+    }
+    uint64_t Generation() override { return service_.store_standing().generation; }
+    uint64_t CountedGeneration() override { return service_.store_standing().counted; }
+    uint64_t Enrolled() override {
+        const auto& enrolled = service_.store_standing().enrolled;
+        return enrolled ? static_cast<uint64_t>(enrolled->time_since_epoch().count()) : 0;
+    }
+    bool TakenOver() override { return service_.store_standing().taken_over; }
+    std::string StoreReason() override { return service_.store_reason(); }
+    std::vector<sdbus::Struct<std::string, std::string>> StoreObjects() override {
+        std::vector<sdbus::Struct<std::string, std::string>> objects;
+        for (const auto& [name, state] : service_.store_objects()) objects.emplace_back(name, std::string{name_of(state)});
+        return objects;
+    }
     std::string VaultState() override { return std::string{name_of(service_.vault().state)}; }
     std::string VaultReason() override { return service_.vault().reason ? service_.vault().reason->message : ""; }
     std::string VaultErrorName() override { return service_.vault().reason ? std::string{error_name(service_.vault().reason->kind)} : ""; }

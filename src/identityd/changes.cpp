@@ -48,9 +48,20 @@ Result<void> IdentityService::expect_installed(const std::string& name) const {
     return {};
 }
 
+// @param fingerprint  none: of keys that are yet to be made.
+Result<void> IdentityService::check_pin(const std::string& name, const std::optional<RosterEntry::Fingerprint>& fingerprint) const {
+    const auto pinned = pinned_.find(name);
+    if (pinned == pinned_.end() || fingerprint == pinned->second) return {};
+    return fail(ErrorKind::invalid_argument,
+                "lethe.conf pins relay {} to {}{}. Bring the keys that belong to it, or change Fingerprint= in lethe.conf", name,
+                text_of(pinned->second),
+                fingerprint ? ", and these are the keys of " + text_of(*fingerprint) : ": no new keys are made for it");
+}
+
 // The list says `created` only once the identity has been read back, and keys reach tor only after that: what tor has used is never minted
 // again.
 Result<StoredIdentity> IdentityService::make_identity(Roster& roster, const std::string& name) {
+    TRY(check_pin(name, std::nullopt));
     auto& keyring = *open_->keyring;
     const auto keys = TRY(place_.make());
     TRY(keyring.write(name, keys));
@@ -63,8 +74,10 @@ Result<StoredIdentity> IdentityService::make_identity(Roster& roster, const std:
 }
 
 Result<void> IdentityService::create_relay(const std::string& name) {
+    const Settled settled(*this);
     TRY(check_relay_name(name));
     auto& keyring = *TRY(open_keyring());
+    TRY(check_pin(name, std::nullopt));
     auto roster = TRY(list_of_relays());
     if (is_listed(roster, name) && !TRY(keyring.exists(name)))
         return fail(ErrorKind::already_exists, "identity {} already existed and is missing; put it back from a copy of the store", name);
@@ -96,9 +109,11 @@ Result<void> IdentityService::import_relay(const std::string& name, KeyFiles fil
 }
 
 Result<void> IdentityService::admit(const std::string& name, KeySet keys, const std::optional<std::string>& replaces) {
+    const Settled settled(*this);
     auto& keyring = *TRY(open_keyring());
     auto roster = TRY(list_of_relays());
     const auto& fingerprint = keys.fingerprints.rsa;
+    TRY(check_pin(name, fingerprint));
     std::optional<RosterEntry::Fingerprint> former_fingerprint;
     if (replaces) former_fingerprint = TRY(parse_fingerprint(*replaces));
     for (const auto& [other, entry] : roster) {
@@ -121,7 +136,8 @@ Result<void> IdentityService::admit(const std::string& name, KeySet keys, const 
     // A damaged identity is no reason to keep its slots: the person has named it, and what replaces it is here.
     if (exists) {
         const auto former = keyring.read(name);
-        if (!former && former.error().kind == ErrorKind::corrupt) TRY(keyring.wipe(name));
+        const bool unfit = !former && (former.error().kind == ErrorKind::corrupt || former.error().kind == ErrorKind::rollback);
+        if (unfit) TRY(keyring.wipe(name));
         else if (!former && former.error().kind != ErrorKind::not_found) return std::unexpected(former.error());
     }
     if (auto written = keyring.write(name, keys); !written) {
@@ -143,6 +159,7 @@ Result<void> IdentityService::admit(const std::string& name, KeySet keys, const 
 }
 
 Result<void> IdentityService::forget_relay(const std::string& name, const std::string& fingerprint) {
+    const Settled settled(*this);
     TRY(check_relay_name(name));
     auto& keyring = *TRY(open_keyring());
     auto roster = TRY(list_of_relays());
@@ -171,9 +188,11 @@ Result<void> IdentityService::finish_forgetting(Roster& roster, const std::strin
 }
 
 Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPublicKey>& key) {
+    const Settled settled(*this);
     auto& keyring = *TRY(open_keyring());
     TRY(keyring.set_recovery_key(key));
     recovery_key_.reset();
+    TRY(open_->anchor->settle());
     open_ = TRY(open());  // with the vault key in hand for a moment, its box is made anew
     if (recovery_trouble_) return std::unexpected(*recovery_trouble_);
     if (recovery_key_ != key) return fail(ErrorKind::corrupt, "the store gives back another recovery key than was written");

@@ -1,5 +1,6 @@
 #include "identityd/journal.hpp"
 
+#include <chrono>
 #include <print>
 
 namespace lethe {
@@ -11,6 +12,9 @@ void log_state(const IdentityService& service) {
     const auto& [what, advice] = service.insecurity();
     if (!what.empty()) std::println(stderr, "<4>{} {}", what, advice);
     for (const auto& warning : service.firmware().warnings) std::println(stderr, "<4>{}", warning);
+    if (const auto& [generation, counted, enrolled, taken_over] = service.store_standing(); enrolled)
+        std::println(stderr, "<{}>this store {} on {:%F}: generation {}, the TPM has counted {}", taken_over ? 5 : 6,
+                     taken_over ? "has been taken over" : "was made", *enrolled, generation, counted);
     for (const auto& [name, relay] : service.relays()) {
         const bool installed = relay.state == RelayState::installed;
         if (installed) std::println(stderr, "<6>relay {}: {} installed", name, relay.fingerprints->rsa_hex());

@@ -27,6 +27,9 @@ int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
     IdentityService service(open_store_here, open_tpm, place, read_firmware);
+    const auto configuration = read_configuration();
+    // Without it the store is not opened either, and why not is said there.
+    if (configuration) service.pin(configuration->fingerprints);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);

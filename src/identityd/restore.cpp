@@ -18,18 +18,39 @@ Result<bool> every_box_is_for(const Store& store, const std::optional<RecoveryPu
 
 }  // namespace
 
-// The vault key lives in this function alone.
-Result<IdentityService::Open> IdentityService::open() {
+// No vault in the store, and a TPM that knows of one: the store is lost, and nothing is made in its place.
+Error IdentityService::why_no_vault() {
+    vault_.state = VaultState::not_enrolled;
+    const Error not_enrolled{ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root"};
+    const auto tpm = open_tpm_();
+    if (!tpm || read_mark(**tpm).value_or(UnderWay::nothing) == UnderWay::enrolment) return not_enrolled;
+    const bool has_policy = (*tpm)->nv_index(policy_index_handle).has_value();
+    if (!has_policy && !anchor_exists(**tpm).value_or(false)) return not_enrolled;
+    vault_.state = VaultState::shut;
+    return {ErrorKind::rollback,
+            "the store is lost: the TPM knows of a vault that is not there. Put the store back from the newest copy, or bring the "
+            "identities back with `lethectl enroll --discard` and `lethectl identity recover`"};
+}
+
+Result<IdentityService::Vault> IdentityService::open_the_vault() {
     auto opened = TRY(open_store_());
     auto store = std::make_unique<Store>(std::move(opened.store));
-    if (!TRY(store->exists({ObjectKind::vault, ""}))) {
-        vault_.state = VaultState::not_enrolled;
-        return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
-    }
-    const auto tpm = TRY(open_tpm_());
+    if (!TRY(store->exists({ObjectKind::vault, ""}))) return std::unexpected(why_no_vault());
+    auto tpm = TRY(open_tpm_());
     auto [key, pcrs] = TRY(open_vault_and_tell(*store, *tpm));
-    auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
-    Open vault{std::move(store), std::move(keyring), std::move(pcrs)};
+    auto anchor = std::make_shared<Anchor>(*store, opened.in_tpm, open_tpm_, std::move(tpm), key);
+    return Vault{std::move(store), opened.in_tpm, std::move(key), std::move(pcrs), std::move(anchor)};
+}
+
+// The vault key lives in this function alone.
+Result<IdentityService::Open> IdentityService::open() {
+    auto [store, in_tpm, key, pcrs, anchor] = TRY(open_the_vault());
+    const auto compared = anchor->open(clock_());
+    store_standing_ = anchor->standing();
+    TRY(compared);
+    store->watch(anchor);
+    auto keyring = lethe::open_keyring(*store, in_tpm, key);
+    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor)};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);
@@ -37,20 +58,44 @@ Result<IdentityService::Open> IdentityService::open() {
     return vault;
 }
 
+std::map<std::string, ObjectStanding> IdentityService::store_objects() const {
+    return open_ ? open_->anchor->objects() : std::map<std::string, ObjectStanding>{};
+}
+
+std::string IdentityService::store_reason() const {
+    if (!open_) return vault_.reason && vault_.state == VaultState::shut ? vault_.reason->message : "";
+    std::string text;
+    for (const auto& [name, standing] : store_objects()) {
+        if (standing == ObjectStanding::current || standing == ObjectStanding::changing) continue;
+        text += std::format("{}{} is {}", text.empty() ? "" : ", ", name, name_of(standing));
+    }
+    if (text.empty()) return text;
+    return std::format(
+        "{}: put the newest copy of the store back, or, if you know why, adopt what is there with `lethectl store accept "
+        "--generation {}`",
+        text, store_standing_.generation);
+}
+
+Result<void> IdentityService::accept_store(std::uint64_t generation) {
+    open_.reset();
+    const auto accepted = open_the_vault().and_then([&](const Vault& vault) { return vault.anchor->accept(generation, clock_()); });
+    restore();
+    return accepted;
+}
+
 // The setting is what counts: the box in the vault record follows it, in both slots, since the older one may have a former recipient's. A
 // cut in between is mended at the next start.
 Result<void> IdentityService::follow_recovery_key(Store& store, const VaultKey& key) {
+    if (TRY(every_box_is_for(store, recovery_key_))) return {};
     auto record = TRY(read_vault_record(store));
-    for (int slot = 0; slot < 2; ++slot) {
-        if (TRY(every_box_is_for(store, recovery_key_))) return {};
-        record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(key, recipient); });
-        TRY(replace_vault(store, record));
-    }
+    record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(key, recipient); });
+    for (int slot = 0; slot < 2; ++slot) TRY(replace_vault(store, record));
     return {};
 }
 
 void IdentityService::restore() {
     open_.reset();
+    store_standing_ = {};
     relays_.clear();
     recovery_key_.reset();
     recovery_trouble_.reset();
@@ -59,6 +104,7 @@ void IdentityService::restore() {
     if (auto opened = open()) {
         open_ = std::move(*opened);
         vault_.state = VaultState::open;
+        const Settled settled(*this);
         restore_relays();
     } else {
         vault_.reason = opened.error();
@@ -212,7 +258,10 @@ void IdentityService::install(const std::string& name, StoredIdentity identity) 
                        .signing_key_expires = identity.keys.signing_key_expires,
                        .has_master_key = identity.keys.has_master_secret,
                        .family_ids = identity.keys.family_ids};
-    if (auto folder = place_.install(name, identity.keys)) {
+    if (const auto pinned = check_pin(name, identity.keys.fingerprints.rsa); !pinned) {
+        status.state = RelayState::damaged;
+        status.reason = pinned.error().message;
+    } else if (auto folder = place_.install(name, identity.keys)) {
         status.key_folder = *std::move(folder);
     } else {
         status.state = RelayState::damaged;

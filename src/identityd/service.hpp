@@ -8,7 +8,8 @@
 #include "image/firmware_state.hpp"
 #include "keyring/keyring.hpp"
 #include "pcrlock/insecurity.hpp"
-#include "vault/open_store.hpp"
+#include "vault/anchor.hpp"
+#include "vault/configuration.hpp"
 
 namespace lethe {
 
@@ -21,18 +22,34 @@ class IdentityService {
 public:
     using TpmOpener = std::function<Result<std::unique_ptr<Tpm>>()>;
     using StoreOpener = std::function<Result<OpenedStore>()>;
+    using Clock = std::function<std::chrono::sys_seconds()>;
 
     using FirmwareReader = std::function<FirmwareState()>;
 
     /// Borrows `place`. Touches nothing yet.
-    IdentityService(StoreOpener open_store, TpmOpener open_tpm, KeyPlace& place, FirmwareReader read_firmware = {})
-        : open_store_(std::move(open_store)), open_tpm_(std::move(open_tpm)), place_(place), read_firmware_(std::move(read_firmware)) {}
+    IdentityService(
+        StoreOpener open_store, TpmOpener open_tpm, KeyPlace& place, FirmwareReader read_firmware = {},
+        Clock clock = [] { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); })
+        : open_store_(std::move(open_store)),
+          open_tpm_(std::move(open_tpm)),
+          place_(place),
+          read_firmware_(std::move(read_firmware)),
+          clock_(std::move(clock)) {}
 
-    /// Opens the vault, brings what was cut to its end, makes the keys of pending relays, installs the others. Never fails as a whole:
-    /// vault() and relays() say how it went.
+    /// Relays that never run with another identity than this one: lethe.conf(5), `Fingerprint`.
+    void pin(std::map<std::string, PinnedFingerprint> fingerprints) { pinned_ = std::move(fingerprints); }
+
+    /// Opens the vault, sees to it that the store is the newest that this machine has had, brings what was cut to its end, makes the keys
+    /// of pending relays, installs the others. Never fails as a whole: vault() and relays() say how it went.
     void restore();
 
     const VaultStatus& vault() const { return vault_; }
+    /// The generation of the store, as far as it is known; of a store that is refused, too.
+    const StoreStanding& store_standing() const { return store_standing_; }
+    /// How each object is that the ledger lists, by the stem of its files; none while the vault is shut.
+    std::map<std::string, ObjectStanding> store_objects() const;
+    /// What is wrong with the store, or with objects in it; empty when nothing is.
+    std::string store_reason() const;
     const std::map<std::string, RelayStatus>& relays() const { return relays_; }
     /// What the firmware says about this boot; Secure Boot is off where nobody reads it.
     const FirmwareState& firmware() const { return firmware_; }
@@ -76,6 +93,12 @@ public:
     /// Sets to whom exports and the vault key are sealed from now on; nothing: to nobody.
     Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key);
 
+    /// Adopts the store as it is under the next generation, whatever has been put back, and starts over with it.
+    /// @param generation  the store's, spelled out.
+    /// @error invalid_argument  that is not its generation.
+    /// @error                   as restore() has it in vault(), when the vault does not open.
+    Result<void> accept_store(std::uint64_t generation);
+
     /// Reads the sealed identity again and compares it with what is installed.
     /// @error not_found    no such relay, or its identity is gone from the store.
     /// @error wrong_state  the vault is not open, or the relay is not installed.
@@ -84,12 +107,25 @@ public:
 
 private:
     struct Open {
-        std::unique_ptr<Store> store;  ///< borrowed by the keyring
+        std::unique_ptr<Store> store;  ///< borrowed by the others
         std::unique_ptr<Keyring> keyring;
         std::vector<unsigned> pcrs;  ///< that the policy in force holds
+        std::shared_ptr<Anchor> anchor;
     };
+    /// The vault, before anything is believed that the store says.
+    struct Vault {
+        std::unique_ptr<Store> store;
+        bool in_tpm;
+        VaultKey key;
+        std::vector<unsigned> pcrs;
+        std::shared_ptr<Anchor> anchor;
+    };
+    /// At its end, what was announced of the store is settled; what fails of that, the next announcement does.
+    class Settled;
 
     // restore.cpp
+    Result<Vault> open_the_vault();
+    Error why_no_vault();
     Result<Open> open();
     Result<void> follow_recovery_key(Store& store, const VaultKey& key);
     void restore_relays();
@@ -111,18 +147,37 @@ private:
     Result<void> admit(const std::string& name, KeySet keys, const std::optional<std::string>& replaces);
     Result<void> finish_forgetting(Roster& roster, const std::string& name);
     Result<void> expect_installed(const std::string& name) const;
+    Result<void> check_pin(const std::string& name, const std::optional<RosterEntry::Fingerprint>& fingerprint) const;
 
     StoreOpener open_store_;
     TpmOpener open_tpm_;
     KeyPlace& place_;
     FirmwareReader read_firmware_;
+    Clock clock_;
+    std::map<std::string, PinnedFingerprint> pinned_;
     std::optional<Open> open_;
     VaultStatus vault_;
     FirmwareState firmware_;
     Insecurity insecurity_;
+    StoreStanding store_standing_;
     std::optional<RecoveryPublicKey> recovery_key_;
     std::optional<Error> recovery_trouble_;
     std::map<std::string, RelayStatus> relays_;
+};
+
+class IdentityService::Settled {
+public:
+    explicit Settled(IdentityService& service) : service_(service) {}
+    Settled(const Settled&) = delete;
+    Settled& operator=(const Settled&) = delete;
+    ~Settled() {
+        if (!service_.open_) return;
+        (void)service_.open_->anchor->settle();
+        service_.store_standing_ = service_.open_->anchor->standing();
+    }
+
+private:
+    IdentityService& service_;
 };
 
 }  // namespace lethe

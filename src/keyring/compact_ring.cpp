@@ -8,7 +8,6 @@ namespace lethe {
 
 namespace {
 
-constexpr std::uint8_t ring_version = 1;
 constexpr std::size_t family_key_octets = 64, recovery_key_octets = 32;
 
 enum Holds : std::uint8_t { holds_fingerprint = 1, holds_successor = 2, holds_keys = 4 };
@@ -65,7 +64,9 @@ Result<CompactRing::Relay> take_relay(OctetReader& reader, const std::vector<std
 
 Secret encode_ring(const CompactRing& ring) {
     SecretWriter writer(capacity_for(ring));
-    writer.u8(ring_version).u8(ring.recovery_key ? 1 : 0);
+    writer.u8(ring.stamp ? stamped_keyring_version : unstamped_keyring_version);
+    if (ring.stamp) writer.u32(encode_stamp(*ring.stamp));
+    writer.u8(ring.recovery_key ? 1 : 0);
     if (ring.recovery_key) writer.raw(ring.recovery_key->octets());
     writer.u8(ring.families.size());
     for (const auto& [name, key] : ring.families) writer.sized8(as_octets(name)).raw(key.expose());
@@ -79,9 +80,11 @@ Secret encode_ring(const CompactRing& ring) {
 
 Result<CompactRing> decode_ring(const Secret& payload) {
     OctetReader reader(payload.expose());
-    if (const auto version = TRY(reader.u8()); version != ring_version)
+    const auto version = TRY(reader.u8());
+    if (version != unstamped_keyring_version && version != stamped_keyring_version)
         return fail(ErrorKind::corrupt, "keyring version {} is not known to this release", version);
     CompactRing ring;
+    if (version == stamped_keyring_version) ring.stamp = decode_stamp(TRY(reader.u32()));
     const auto has_recovery_key = TRY(reader.u8());
     if (has_recovery_key > 1) return impossible();
     if (has_recovery_key) {

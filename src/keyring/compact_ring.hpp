@@ -1,6 +1,7 @@
 #pragma once
 
 #include "keyring/keyring.hpp"
+#include "vault/keyring_stamp.hpp"
 
 namespace lethe {
 
@@ -15,6 +16,7 @@ struct CompactRing {
     std::map<std::string, Relay> relays;
     std::map<std::string, Secret> families;
     std::optional<RecoveryPublicKey> recovery_key;
+    std::optional<KeyringStamp> stamp;  ///< none in one whose generations are not counted
 };
 
 Secret encode_ring(const CompactRing& ring);

@@ -50,6 +50,7 @@ constexpr std::array reboot_options = {
     Option{"--urgent", "", "now, whatever it costs the relays in the consensus"},
 };
 constexpr std::array progress_options = {verbose};
+constexpr std::array accept_options = {Option{"--generation", "N", "the store's, as `lethectl store show` has it"}};
 constexpr std::array reset_options = {Option{"--yes", "", "do it: without this option it only says what that means"}};
 
 std::string synopsis(const Command& command) {
@@ -82,6 +83,9 @@ std::span<const Command> commands() {
         Command{"state show", "[NAME]", "show what each relay's state was restored from, and the newest snapshot", state_show, 0, 1},
         Command{"state snapshot", "", "seal every relay's state now (root)", state_snapshot},
         Command{"state reset", "", "give up all snapshots and count anew (root)", state_reset, 0, 0, reset_options},
+        Command{"store show", "", "show the store's generation, when it was enrolled, and what is in it", store_show},
+        Command{"store accept", "", "adopt the store as it is, although it is older than this machine (root)", store_accept, 0, 0,
+                accept_options},
         Command{"update show", "", "show the releases, what the policy admits, and what became of the last update", update_show},
         Command{"update stage", "FILE", "admit a release beside the running one, for the next boot to try (root)", update_stage, 1, 1,
                 stage_options},

@@ -17,10 +17,11 @@ _lethectl() {
         --when) choices='now quiet never' ;;
         --replace|--fingerprint) choices=$(_lethectl_fingerprints) ;;
         *) case ${words[*]} in
-            '') choices='status enroll identity measure state update recovery-key --json --help --version' ;;
+            '') choices='status enroll identity measure state store update recovery-key --json --help --version' ;;
             enroll*) choices=$(lethectl enroll --help 2>/dev/null | grep -oE -- '--[a-z-]+') ;;
             identity) choices='list show create import export recover forget verify reload' ;;
             state) choices='show snapshot reset' ;;
+            store) choices='show accept' ;;
             update) choices='show stage configure plan reboot abort commit' ;;
             recovery-key) choices='new set show remove' ;;
             'identity show'|'state show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;

@@ -6,6 +6,7 @@
 
 #include "lethectl/output.hpp"
 #include "lethectl/state_text.hpp"
+#include "lethectl/store_text.hpp"
 #include "lethectl/update_text.hpp"
 
 namespace lethe::ctl {
@@ -78,8 +79,8 @@ nlohmann::ordered_json json_of(const RelayLine& line) {
 }  // namespace
 
 bool Overview::good() const {
-    return boot.good() && vault.state == "open" && vault.recovery_reason.empty() && keeper.good() && !(updates && needs_person(*updates)) &&
-           std::ranges::all_of(lines, [&](const RelayLine& line) { return is_good(*this, line); });
+    return boot.good() && vault.state == "open" && store.reason.empty() && vault.recovery_reason.empty() && keeper.good() &&
+           !(updates && needs_person(*updates)) && std::ranges::all_of(lines, [&](const RelayLine& line) { return is_good(*this, line); });
 }
 
 std::string Overview::text() const {
@@ -87,6 +88,8 @@ std::string Overview::text() const {
     auto text = std::format("Vault: {}  (Lethe {})\n", in_tone(open ? Tone::good : Tone::bad, vault.state), vault.version);
     if (!open) text += "  " + vault.reason + "\n";
     text += boot_safety_text(boot);
+    if (store.generation != 0 || store.counted != 0) text += std::format("Store: {}\n", store_line(store));
+    if (open && !store.reason.empty()) text += in_tone(Tone::bad, "  " + store.reason) + "\n";
     std::vector<std::vector<Cell>> rows;
     for (const auto& line : lines) rows.push_back(row(*this, line));
     text += table(rows);
@@ -119,6 +122,7 @@ std::string Overview::json() const {
                                      {"insecure_advice", boot.insecure_advice},
                                      {"boot_warnings", boot.warnings},
                                      {"vault", vault_json},
+                                     {"store", store_json(store)},
                                      {"state", state_json},
                                      {"updates", updates_or_null},
                                      {"relays", relays}};

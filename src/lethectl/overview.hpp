@@ -21,6 +21,7 @@ struct Overview {
     std::chrono::sys_seconds now;
     Vault vault;
     StateKeeper keeper;
+    StoreState store{};
     std::vector<RelayLine> lines;
     std::optional<Updates> updates{};  ///< nothing where there is no lethe-updated
     BootSafety boot{};

@@ -39,6 +39,18 @@ Result<void> check_families(std::string_view torrc, const InstalledKeys& keys) {
 
 }  // namespace
 
+Result<void> check_pinned(const RuntimePaths& paths, const std::string& relay, const PinnedFingerprints& pinned) {
+    const auto found = pinned.find(relay);
+    if (found == pinned.end()) return {};
+    const auto manifest = TRY(read_manifest(paths.manifest(relay)));
+    const std::string wanted = Fingerprints{found->second, {}}.rsa_hex();
+    if (manifest.fingerprint == wanted) return {};
+    return fail(ErrorKind::wrong_state,
+                "lethe.conf pins it to {}, and the sealed identity is {}; bring the keys that belong to it, or "
+                "change Fingerprint= in lethe.conf",
+                wanted, manifest.fingerprint);
+}
+
 Result<InstalledKeys> check_installed_keys(const RuntimePaths& paths, const std::string& relay, std::int64_t now) {
     const auto manifest = TRY(read_manifest(paths.manifest(relay)));
     const auto found = read_key_folder(paths.key_folder(relay));

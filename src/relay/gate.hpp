@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <map>
 #include <vector>
 
 #include "relay/manifest.hpp"
@@ -23,6 +24,13 @@ struct InstalledKeys {
 /// @error wrong_state  the signing key has ended, or ends within a minute.
 /// @error io
 Result<InstalledKeys> check_installed_keys(const RuntimePaths& paths, const std::string& relay, std::int64_t now = std::time(nullptr));
+
+/// RSA fingerprints by the names of relays.
+using PinnedFingerprints = std::map<std::string, std::array<std::uint8_t, 20>>;
+
+/// Whether the relay's manifest is that of the identity that lethe.conf pins it to, if it pins it to any: once more, by another program
+/// than the one that installed the keys. @error wrong_state  it is another one. @error as read_manifest()
+Result<void> check_pinned(const RuntimePaths& paths, const std::string& relay, const PinnedFingerprints& pinned);
 
 struct TorFiles {
     std::filesystem::path torrc;     ///< the operator's, which exists

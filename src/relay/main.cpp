@@ -86,6 +86,8 @@ std::expected<void, Refusal> become_tor(const std::string& relay) {
     const auto keys = check_installed_keys(paths, relay);
     if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
     if (!keys) return std::unexpected(keys.error());
+    const auto configuration = TRY(read_configuration());
+    TRY(check_pinned(paths, relay, configuration.fingerprints));
     const char* runtime = std::getenv("RUNTIME_DIRECTORY");
     if (!runtime) return fail(ErrorKind::invalid_argument, "RUNTIME_DIRECTORY is not set: start tor@{}.service instead", relay);
     const TorFiles files{.torrc = torrc_of(relay), .defaults = std::filesystem::path(runtime) / "defaults-torrc"};

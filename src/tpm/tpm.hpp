@@ -69,6 +69,11 @@ constexpr std::uint32_t minimal_state_index_handle = 0x01800104;
 /// The NV index that counts the snapshots, a counter.
 constexpr std::uint32_t counter_index_handle = 0x01800105;
 
+/// The NV index that counts the generations of the store, a counter (vault/anchor.hpp).
+constexpr std::uint32_t anchor_index_handle = 0x01800106;
+/// The NV index that says that an enrolment is under way, an ordinary one of one octet (vault/enrolment_mark.hpp).
+constexpr std::uint32_t enrolling_index_handle = 0x01800107;
+
 /// An NV index that only ever counts up (TPM_NT_COUNTER), for whoever knows its authorisation. The TPM's answers are authenticated with it:
 /// an index that somebody else has put in its place is noticed at the next verb, and no value of it is taken.
 ///

@@ -83,7 +83,7 @@ constexpr std::array plain_number{Unit{"", 1}};
 using Take = Result<void> (*)(std::string_view key, std::string_view value, Configuration& configuration);
 
 /// The settings, in the order of lethe.conf(5).
-constexpr std::array<std::pair<std::string_view, Take>, 11> settings{{
+constexpr std::array<std::pair<std::string_view, Take>, 12> settings{{
     {"Store",
      [](std::string_view, std::string_view value, Configuration& into) -> Result<void> {
          into.store = TRY(parse_store(value));
@@ -143,6 +143,19 @@ constexpr std::array<std::pair<std::string_view, Take>, 11> settings{{
     {"HealthDeadline",
      [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
          into.configured_health_deadline = std::chrono::seconds(TRY(parse_amount(key, value, time_units, 1, 86400)));
+         return {};
+     }},
+    {"Fingerprint",
+     [](std::string_view key, std::string_view value, Configuration& into) -> Result<void> {
+         const auto space = value.find_first_of(white_space);
+         const std::string relay(value.substr(0, space));
+         const auto octets = from_hex(space == value.npos ? std::string_view{} : trimmed(value.substr(space)));
+         PinnedFingerprint fingerprint;
+         if (!check_relay_name(relay) || !octets || octets->size() != fingerprint.size())
+             return fail(ErrorKind::invalid_argument, "{}= is the name of a relay and the 40 hexadecimal digits of its fingerprint", key);
+         std::ranges::copy(*octets, fingerprint.begin());
+         if (!into.fingerprints.emplace(relay, fingerprint).second)
+             return fail(ErrorKind::invalid_argument, "{}= is given twice for relay {}", key, relay);
          return {};
      }},
 }};

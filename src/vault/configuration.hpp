@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <span>
 
@@ -16,6 +17,9 @@ enum class HealthNeeds {
     consensus,     ///< it is Running in a consensus that is newer than the boot
 };
 
+/// Of an RSA identity.
+using PinnedFingerprint = std::array<std::uint8_t, 20>;
+
 /// What the operator has configured: lethe.conf(5).
 struct Configuration {
     StoreChoice store = StoreChoice::automatic;
@@ -30,6 +34,7 @@ struct Configuration {
     unsigned reboot_stagger_days = 1;                               ///< over which a family's reboots are spread; 0: they are not
     HealthNeeds health_needs = HealthNeeds::bootstrap;
     std::optional<std::chrono::seconds> configured_health_deadline{};
+    std::map<std::string, PinnedFingerprint> fingerprints{};  ///< of relays that never run with another identity, by name
 
     /// How long a boot may take to become healthy. A consensus is made each hour, and reaches relays in the course of the next.
     std::chrono::seconds health_deadline() const {

@@ -3,6 +3,8 @@
 #include <array>
 #include <optional>
 
+#include "vault/enrolment_mark.hpp"
+
 namespace lethe {
 
 namespace {
@@ -150,7 +152,9 @@ bool MinimalStates::fits(const Relays& relays) const {
 
 Result<std::uint64_t> MinimalStates::next_number(const Slots& slots) {
     if (!numbered_) return 0;
-    const auto count = slots.written ? counter_.value() : counter_.value_or_new();
+    // With an anchor there was a counter (vault/anchor.hpp).
+    const bool was_there = slots.written || TRY(anchor_exists(*tpm_));
+    const auto count = was_there ? counter_.value() : counter_.value_or_new();
     if (!count && count.error().kind == ErrorKind::not_found)
         return fail(ErrorKind::rollback, "the rollback counter (NV index {:#x}) is gone from the TPM; run `lethectl state reset`",
                     counter_index_handle);

@@ -105,6 +105,8 @@ std::string file_stem(const ObjectId& id) {
             return "state";
         case ObjectKind::minimal:
             return "minimal";
+        case ObjectKind::ledger:
+            return "ledger";
     }
     std::unreachable();
 }

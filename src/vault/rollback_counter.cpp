@@ -3,7 +3,7 @@
 namespace lethe {
 
 Result<std::uint64_t> RollbackCounter::value() {
-    if (!open_) open_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
+    if (!open_) open_ = TRY(tpm_->counter_open(handle_, authorisation_));
     auto value = open_->read();
     if (!value) open_.reset();
     return value;
@@ -12,12 +12,12 @@ Result<std::uint64_t> RollbackCounter::value() {
 Result<std::uint64_t> RollbackCounter::value_or_new() {
     auto found = value();
     if (found || found.error().kind != ErrorKind::not_found) return found;
-    TRY(tpm_->counter_define(counter_index_handle, authorisation_));
+    TRY(tpm_->counter_define(handle_, authorisation_));
     return value();
 }
 
 Result<void> RollbackCounter::increment() {
-    if (!open_) open_ = TRY(tpm_->counter_open(counter_index_handle, authorisation_));
+    if (!open_) open_ = TRY(tpm_->counter_open(handle_, authorisation_));
     auto done = open_->increment();
     if (!done) open_.reset();
     return done;
@@ -25,9 +25,8 @@ Result<void> RollbackCounter::increment() {
 
 Result<void> RollbackCounter::define_anew() {
     open_.reset();
-    if (const auto removed = tpm_->nv_undefine(counter_index_handle); !removed && removed.error().kind != ErrorKind::not_found)
-        return removed;
-    TRY(tpm_->counter_define(counter_index_handle, authorisation_));
+    if (const auto removed = tpm_->nv_undefine(handle_); !removed && removed.error().kind != ErrorKind::not_found) return removed;
+    TRY(tpm_->counter_define(handle_, authorisation_));
     // It starts one above the former counter, which is the number of what was written and not counted.
     return increment();
 }

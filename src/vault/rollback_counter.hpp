@@ -5,12 +5,15 @@
 
 namespace lethe {
 
-/// The TPM's counter of a vault (counter_index_handle), which says how new the newest of what carries its numbers has to be. Only the vault
-/// key can use it, and no owner of the TPM can bring it back to where it was: one that is made anew goes on above all before it.
+/// A counter of a vault in the TPM, which says how new the newest of what carries its numbers has to be. Only the vault key can use it, and
+/// no owner of the TPM can bring it back to where it was: one that is made anew goes on above all before it.
 class RollbackCounter {
 public:
-    /// Sends no command yet. @param tpm  is borrowed.
-    RollbackCounter(Tpm& tpm, const VaultKey& key) : tpm_(&tpm), authorisation_(key.counter_authorisation()) {}
+    /// That of the snapshots (counter_index_handle). Sends no command yet. @param tpm  is borrowed.
+    RollbackCounter(Tpm& tpm, const VaultKey& key) : RollbackCounter(tpm, counter_index_handle, key.counter_authorisation()) {}
+    /// The one at another handle.
+    RollbackCounter(Tpm& tpm, std::uint32_t handle, Secret authorisation)
+        : tpm_(&tpm), handle_(handle), authorisation_(std::move(authorisation)) {}
 
     /// @error not_found    there is none.
     /// @error wrong_state  it is not this vault's: it was redefined.
@@ -29,6 +32,7 @@ public:
 
 private:
     Tpm* tpm_;
+    std::uint32_t handle_;
     Secret authorisation_;
     std::unique_ptr<NvCounter> open_;
 };

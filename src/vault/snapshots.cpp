@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "vault/enrolment_mark.hpp"
 #include "vault/slot.hpp"
 
 namespace lethe {
@@ -74,8 +75,10 @@ Result<bool> Snapshots::take_over() {
 
 Result<std::uint64_t> Snapshots::count(const SnapshotSlots& slots) {
     auto value = counter_.value();
-    if (value || value.error().kind != ErrorKind::not_found || !has_snapshots(slots)) return value;
-    return std::unexpected(counter_gone());
+    if (value || value.error().kind != ErrorKind::not_found) return value;
+    // An anchor is made together with the counter: without the one, the other was never there either (vault/anchor.hpp).
+    if (has_snapshots(slots) || TRY(anchor_exists(*tpm_))) return std::unexpected(counter_gone());
+    return value;
 }
 
 Error Snapshots::counter_gone() const {

@@ -34,7 +34,9 @@ public:
     /// The newest accepted snapshot. One that is written and not counted yet is counted now.
     ///
     /// @error not_found    there is none, and none was ever counted.
-    /// @error rollback     those that there are, are older than what the TPM has counted; or the counter is gone.
+    /// @error rollback     those that there are, are older than what the TPM has counted; or the counter is gone, of which the anchor of
+    /// the
+    ///                     store tells, too, when there is no snapshot.
     /// @error corrupt      no slot is whole; or there is none, and the TPM has counted some.
     /// @error wrong_state  the counter was redefined: no snapshot can be trusted.
     Result<Snapshot> read();
@@ -70,7 +72,8 @@ private:
         std::array<std::size_t, 2> present_octets;  ///< of the slots
     };
 
-    Snapshots(Disk& disk, Tpm& tpm, const VaultKey& key) : disk_(&disk), key_(key.kind_key(ObjectKind::state)), counter_(tpm, key) {}
+    Snapshots(Disk& disk, Tpm& tpm, const VaultKey& key)
+        : disk_(&disk), tpm_(&tpm), key_(key.kind_key(ObjectKind::state)), counter_(tpm, key) {}
 
     Result<std::uint64_t> count(const SnapshotSlots& slots);
     Error counter_gone() const;
@@ -81,6 +84,7 @@ private:
     Snapshot take_parts(const SnapshotSlots& slots, std::size_t newest, std::uint64_t count) const;
 
     Disk* disk_;
+    Tpm* tpm_;
     Secret key_;
     RollbackCounter counter_;
     std::optional<Standing> standing_;

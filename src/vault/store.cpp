@@ -53,18 +53,36 @@ Result<std::array<Store::Slot, 2>> Store::read_slots(const ObjectId& id, const O
     return slots;
 }
 
+const Store::Slot* Store::newest_of(const ObjectId& id, const std::array<Slot, 2>& slots) const {
+    const Slot* newest = nullptr;
+    for (const Slot& slot : slots) {
+        if (!slot.version || (witness_ && !witness_->accepts(id, *slot.version))) continue;
+        if (newest == nullptr || slot.version->generation > newest->version->generation) newest = &slot;
+    }
+    return newest;
+}
+
 Result<ObjectVersion> Store::read(const Secret& key, const ObjectId& id) const {
     auto slots = TRY(read_slots(id, [&](OctetView octets) { return decrypt_object(key, id, octets); }));
-    auto newest = std::ranges::max_element(slots, {}, [](const Slot& slot) { return slot.version ? slot.version->generation : 0; });
-    const Slot& other = slots[newest == slots.begin() ? 1 : 0];
-    if (newest->version) {
-        newest->version->other_slot_damaged = other.exists && !other.version;
-        return std::move(*newest->version);
+    if (const Slot* const newest = newest_of(id, slots)) {
+        Slot& found = slots[newest == &slots[0] ? 0 : 1];
+        const Slot& other = slots[newest == &slots[0] ? 1 : 0];
+        found.version->other_slot_damaged = other.exists && !other.version;
+        return std::move(*found.version);
     }
-    if (!slots[0].exists && !slots[1].exists) return fail(ErrorKind::not_found, "{} is not in the store {}", file_stem(id), place());
-    const Slot& damaged = slots[0].exists ? slots[0] : slots[1];
-    return fail(ErrorKind::corrupt, "{}: {}; no slot is whole, put it back from a copy of the store", path_of(damaged.file),
-                damaged.damage);
+    if (!slots[0].exists && !slots[1].exists) {
+        if (auto objection = witness_ ? witness_->objection_to_absence(id) : std::nullopt) return std::unexpected(std::move(*objection));
+        return fail(ErrorKind::not_found, "{} is not in the store {}", file_stem(id), place());
+    }
+    const auto damaged = std::ranges::find_if(slots, [](const Slot& slot) { return slot.exists && !slot.version; });
+    if (slots[0].version || slots[1].version)
+        return fail(ErrorKind::rollback,
+                    "{}: {} is older than this machine: it was put back from earlier{}. Put back the newest copy, or adopt the store as it "
+                    "is with `lethectl store accept`",
+                    place(), file_stem(id),
+                    damaged == slots.end() ? "" : std::format(", or {} is damaged ({})", damaged->file, damaged->damage));
+    return fail(ErrorKind::corrupt, "{}: {}; no slot is whole, put it back from a copy of the store", path_of(damaged->file),
+                damaged->damage);
 }
 
 Result<std::vector<ObjectVersion>> Store::read_framed(const ObjectId& id) const {
@@ -77,17 +95,26 @@ Result<std::vector<ObjectVersion>> Store::read_framed(const ObjectId& id) const 
     return versions;
 }
 
+// The witness knows of a version before it is there.
+Result<std::uint64_t> Store::write_watched(const ObjectId& id, OctetView payload, const Opener& open, const Maker& make) {
+    std::optional<std::uint64_t> generation;
+    if (witness_) generation = TRY(witness_->announce(id, payload));
+    const std::uint64_t written = TRY(write_next(id, open, make, std::nullopt, generation));
+    if (witness_) TRY(witness_->confirm(id));
+    return written;
+}
+
 Result<std::uint64_t> Store::write(const Secret& key, const ObjectId& id, const Secret& payload) {
     if (payload.size() > payload_limit_octets)
         return fail(ErrorKind::invalid_argument, "{}: {} octets are more than an object may have", file_stem(id), payload.size());
-    return write_next(
-        id, [&](OctetView octets) { return decrypt_object(key, id, octets); },
+    return write_watched(
+        id, payload.expose(), [&](OctetView octets) { return decrypt_object(key, id, octets); },
         [&](std::uint64_t generation) { return encrypt_object(key, id, generation, payload); });
 }
 
 Result<std::uint64_t> Store::write_framed(const ObjectId& id, OctetView payload) {
-    return write_next(
-        id, [&](OctetView octets) { return unframe_object(id, octets); },
+    return write_watched(
+        id, payload, [&](OctetView octets) { return unframe_object(id, octets); },
         [&](std::uint64_t generation) { return frame_object(id, generation, payload); });
 }
 
@@ -97,24 +124,33 @@ Result<std::uint64_t> Store::write_framed_beside(const ObjectId& id, OctetView p
         [&](std::uint64_t generation) { return frame_object(id, generation, payload); }, kept);
 }
 
-Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept) {
+Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept,
+                                        std::optional<std::uint64_t> generation) {
     const auto slots = TRY(read_slots(id, open));
     const auto generation_of = [](const Slot& slot) { return slot.version ? slot.version->generation : 0; };
-    const std::uint64_t newest = std::max(generation_of(slots[0]), generation_of(slots[1]));
-    if (newest == 0 && slots[0].exists && slots[1].exists)
+    const std::uint64_t highest = std::max(generation_of(slots[0]), generation_of(slots[1]));
+    if (highest == 0 && slots[0].exists && slots[1].exists)
         return fail(ErrorKind::corrupt, "{}: {}; both slots are damaged and are left as they are", path_of(slots[0].file), slots[0].damage);
-    if (newest == std::numeric_limits<std::uint64_t>::max())
+    if (highest == std::numeric_limits<std::uint64_t>::max())
         return fail(ErrorKind::corrupt, "{}: its number is the last there can be; put it back from a copy of the store",
                     path_of(slots[0].file));
     if (kept && (*kept == 0 || std::ranges::none_of(slots, [&](const Slot& slot) { return generation_of(slot) == *kept; })))
         return fail(ErrorKind::not_found, "{}: no slot holds number {}; it was written by somebody else", path_of(slots[0].file), *kept);
+    // What was put back from earlier is written over, and not what is in force.
+    const Slot* const newest = newest_of(id, slots);
+    const std::uint64_t left_alone = kept.value_or(newest != nullptr ? newest->version->generation : highest);
     // The first write of an object may have been cut: then its one slot is damaged and the other is free.
     const Slot& target =
-        newest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == kept.value_or(newest) ? slots[1] : slots[0]);
-    TRY(write_slot(*disk_, target.file, make(newest + 1)));
-    return newest + 1;
+        highest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == left_alone ? slots[1] : slots[0]);
+    const std::uint64_t next = generation.value_or(highest + 1);
+    TRY(write_slot(*disk_, target.file, make(next)));
+    return next;
 }
 
-Result<void> Store::erase(const ObjectId& id) { return wipe_slots(*disk_, slot_files(file_stem(id))); }
+Result<void> Store::erase(const ObjectId& id) {
+    if (witness_) TRY(witness_->announce(id, std::nullopt));
+    TRY(wipe_slots(*disk_, slot_files(file_stem(id))));
+    return witness_ ? witness_->confirm(id) : Result<void>{};
+}
 
 }  // namespace lethe

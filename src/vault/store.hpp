@@ -2,12 +2,30 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "base/disk.hpp"
 #include "vault/object.hpp"
 
 namespace lethe {
+
+/// Knows which versions of the objects are this machine's, and is told before one changes (vault/anchor.hpp).
+class StoreWitness {
+public:
+    virtual ~StoreWitness() = default;
+
+    /// Whether a whole version of an object is one that may be there; all are of kinds that it does not know.
+    virtual bool accepts(const ObjectId& id, const ObjectVersion& version) const = 0;
+    /// What is wrong when an object is not there at all; nothing when that may be.
+    virtual std::optional<Error> objection_to_absence(const ObjectId& id) const = 0;
+
+    /// Told before an object is written, or erased when there is no payload. An error says that nothing may be written.
+    /// @return the generation that it has to be written with; nothing: the next one.
+    virtual Result<std::optional<std::uint64_t>> announce(const ObjectId& id, const std::optional<OctetView>& payload) = 0;
+    /// Told when that has been done.
+    virtual Result<void> confirm(const ObjectId& id) = 0;
+};
 
 /// Two slots, NAME.a and NAME.b, of each object, on a disk. Works on FAT: relies on no rename.
 ///
@@ -19,6 +37,10 @@ public:
     /// @error not_found  no such directory: the store's file system is not mounted.
     static Result<Store> open(const std::filesystem::path& directory);
     explicit Store(std::unique_ptr<Disk> disk) : disk_(std::move(disk)) {}
+
+    /// From now on the witness is asked about each version that is read of an encrypted object, and told of every change. It refers to this
+    /// store, which stays where it is.
+    void watch(std::shared_ptr<StoreWitness> witness) { witness_ = std::move(witness); }
 
     /// For messages: where a person finds it.
     std::string place() const { return disk_->place(); }
@@ -32,9 +54,10 @@ public:
     /// Whether a slot file of the object exists, readable or not.
     Result<bool> exists(const ObjectId& id) const;
 
-    /// Reads an encrypted object: the newest slot that authenticates.
+    /// Reads an encrypted object: the newest slot that authenticates and that the witness accepts.
     /// @error not_found  neither slot exists.
     /// @error corrupt    a slot exists, and none authenticates.
+    /// @error rollback   those that authenticate are none of this machine's; or neither exists, and there has to be one.
     Result<ObjectVersion> read(const Secret& key, const ObjectId& id) const;
 
     /// Writes the next generation of an encrypted object and returns its number.
@@ -57,10 +80,15 @@ private:
     struct Slot;
 
     Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
-    Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept = {});
+    Result<std::uint64_t> write_watched(const ObjectId& id, OctetView payload, const Opener& open, const Maker& make);
+    Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept = {},
+                                     std::optional<std::uint64_t> generation = {});
+    /// The whole slot with the highest generation that the witness accepts.
+    const Slot* newest_of(const ObjectId& id, const std::array<Slot, 2>& slots) const;
     std::string path_of(const std::string& file) const { return place() + "/" + file; }
 
     std::unique_ptr<Disk> disk_;
+    std::shared_ptr<StoreWitness> witness_;
 };
 
 }  // namespace lethe

@@ -12,7 +12,7 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t record_version = 2;
-constexpr std::uint64_t counter_subkey = 0x100;  // part of the format; a kind has 8 bits
+constexpr std::uint64_t counter_subkey = 0x100, anchor_subkey = 0x101;  // part of the format; a kind has 8 bits
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 const ObjectId vault_id{ObjectKind::vault, ""};
 
@@ -62,6 +62,7 @@ Secret VaultKey::subkey(std::uint64_t id) const {
 
 Secret VaultKey::kind_key(ObjectKind kind) const { return subkey(static_cast<std::uint64_t>(kind)); }
 Secret VaultKey::counter_authorisation() const { return subkey(counter_subkey); }
+Secret VaultKey::anchor_authorisation() const { return subkey(anchor_subkey); }
 
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient) {
     return {recipient, box_key(BoxedKey::vault, key.key_, recipient)};

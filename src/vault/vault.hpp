@@ -24,6 +24,8 @@ public:
     Secret kind_key(ObjectKind kind) const;
     /// The 32-octet authorisation of the counter of snapshots, by the same function with an id that is no kind's.
     Secret counter_authorisation() const;
+    /// That of the counter of the store's generations.
+    Secret anchor_authorisation() const;
 
 private:
     Secret subkey(std::uint64_t id) const;

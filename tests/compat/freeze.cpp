@@ -27,7 +27,8 @@ Result<void> enroll(Tpm& tpm, Store store, bool in_tpm, const PcrPolicy& policy)
     const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     TRY(open_keyring(store, in_tpm, vault.key)->write_roster({}));
-    return store_vault(store, vault.record);
+    TRY(store_vault(store, vault.record));
+    return Anchor(store, in_tpm, tpm, vault.key).make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 KeyFiles with_family(KeyFiles files) {

@@ -42,6 +42,9 @@ TEST(NewestGeneration, OnADiskIsWhatThisReleaseWrites) {
         EXPECT_EQ(opened.head("relays.a"), encrypted_head(ObjectKind::relays));
         EXPECT_EQ(encode_recovery_setting(decode_recovery_setting(recovery).value()), recovery);
         EXPECT_EQ(opened.head("recovery.a"), encrypted_head(ObjectKind::recovery));
+        const auto ledger = opened.payload(ObjectKind::ledger);
+        EXPECT_EQ(encode_ledger(decode_ledger(ledger).value()), ledger);
+        EXPECT_EQ(opened.head("ledger.a"), encrypted_head(ObjectKind::ledger));
         for (const auto& [relay, expected] : opened.machine.manifest().relays) {
             const auto identity = opened.payload(ObjectKind::identity, relay);
             EXPECT_EQ(encode_identity(decode_identity(identity).value()), identity) << relay;
@@ -58,6 +61,7 @@ TEST(NewestGeneration, InATpmIsWhatThisReleaseWrites) {
         expect_todays_vault(opened);
         const auto ring = opened.payload(ObjectKind::keyring);
         EXPECT_EQ(encode_ring(decode_ring(ring).value()), ring) << name;
+        EXPECT_TRUE(stamp_of_keyring(ring)) << name;
         EXPECT_EQ(opened.head("keyring.a"), encrypted_head(ObjectKind::keyring));
     }
 }

@@ -135,6 +135,10 @@ def vault():
     seed("roster", "version_1", u16(1), u16(2), part("a"), b"\1", part("relay2"), b"\0")
     seed("roster", "version_2", u16(2), u16(2), part("a"), b"\1\1", bytes(20), part("relay2"), b"\0\0")
     seed("roster", "empty", u16(1), u16(0))
+    digest, enrolled = bytes(range(32)), bytes(4) + b"\x6a\x90\0\0"
+    seed("ledger", "settled", u16(1), enrolled, b"\0", u16(3), b"\1\0\1", digest, b"\3\0\1", digest, b"\4\1a\1", digest)
+    seed("ledger", "changing", u16(1), enrolled, b"\1", u16(3), b"\3\0\7", digest, digest, b"\4\1a\3", digest, b"\4\1b\6", digest)
+    seed("ledger", "empty", u16(1), enrolled, b"\0", u16(0))
     zstd = subprocess.run(["zstd", "-q"], input=b"plain " * 50, stdout=subprocess.PIPE, check=True).stdout
     seed("recovery_key", "public", "lethe-recovery-1:", "A" * 48)
     seed("recovery_key", "other_half", "lethe-recovery-secret-1:", "A" * 48, "\n")

@@ -57,6 +57,21 @@ TEST_F(ConfigurationFiles, OfAConsensusWaitLongerUnlessTheySaySo) {
         EXPECT_EQ(read(std::string("HealthNeeds=") + text)->health_needs, needs) << text;
 }
 
+TEST_F(ConfigurationFiles, FingerprintsOfSeveralRelaysArePinnedEachOnce) {
+    const std::string hex = "0123456789abcdefABCD0123456789abcdefABCD";
+    const auto read_back = read(std::format("Fingerprint=a {}\nFingerprint = b \t{}\n", hex, std::string(40, '0')));
+    ASSERT_TRUE(read_back) << read_back.error().message;
+    ASSERT_EQ(read_back->fingerprints.size(), 2u);
+    EXPECT_EQ(to_hex(read_back->fingerprints.at("a")), "0123456789abcdefabcd0123456789abcdefabcd");
+    EXPECT_EQ(read_back->fingerprints.at("b"), PinnedFingerprint{});
+    for (const std::string& wrong : {std::string("a"), "a " + hex.substr(1), "a " + hex + "0", "A " + hex, hex, "a g" + hex.substr(1),
+                                     "a " + hex + "\nFingerprint=a " + hex}) {
+        const auto refused = read("Fingerprint=" + wrong);
+        ASSERT_FALSE(refused) << wrong;
+        EXPECT_EQ(refused.error().kind, ErrorKind::invalid_argument);
+    }
+}
+
 TEST_F(ConfigurationFiles, AmountsOutOfRangeAreErrors) {
     for (const char* line :
          {"SnapshotInterval=59s", "SnapshotInterval=8d", "SnapshotInterval=1week", "SnapshotInterval=", "SnapshotInterval=-1h",

@@ -9,6 +9,7 @@
 #include "enroll/restore.hpp"
 #include "fake_pcrlock.hpp"
 #include "temporary_folder.hpp"
+#include "vault/anchor.hpp"
 #include "vault/roster.hpp"
 #include "vault/vault.hpp"
 
@@ -117,9 +118,17 @@ struct Machine {
         ASSERT_TRUE(roster) << roster.error().message;
         EXPECT_EQ(*roster, (Roster{{"alpha", {RelayStage::pending}}, {"beta", {RelayStage::pending}}}));
         EXPECT_FALSE(*store.exists({ObjectKind::enrolling, ""}));
+        EXPECT_FALSE(tpm.nv_index(enrolling_index_handle));
+        Anchor anchor(store, false, tpm, *key);
+        const auto anchored = anchor.open({});
+        EXPECT_TRUE(anchored) << anchored.error().message;
+        EXPECT_FALSE(anchor.standing().taken_over);
+        EXPECT_EQ(anchor.standing().generation, anchor.standing().counted);
     }
     void expect_untouched() {
         EXPECT_FALSE(has_index());
+        for (const std::uint32_t handle : {anchor_index_handle, enrolling_index_handle, counter_index_handle})
+            EXPECT_FALSE(tpm.nv_index(handle)) << handle;
         EXPECT_THAT(files(), testing::IsEmpty());
         EXPECT_FALSE(pcrlock.file_);
         EXPECT_TRUE(pcrlock.components_.empty());
@@ -312,8 +321,83 @@ TEST(Enroll, AVaultWhoseFirstWriteWasCutIsMadeAnew) {
     machine.put("relays.a");
     machine.put("relays.b");
     machine.tpm.define_index(policy_index_handle);
+    ASSERT_TRUE(set_mark(machine.tpm, UnderWay::enrolment));
     ASSERT_TRUE(machine.run());
     machine.expect_enrolled();
+}
+
+// What is in the TPM, by name.
+std::map<std::uint32_t, Octets> indices_of(FakeTpm& tpm) {
+    std::map<std::uint32_t, Octets> names;
+    for (const std::uint32_t handle : {policy_index_handle, counter_index_handle, anchor_index_handle, enrolling_index_handle})
+        if (const auto index = tpm.nv_index(handle)) names[handle] = index->name;
+    return names;
+}
+
+TEST(Enroll, AnEnrollingThatSomebodyPutIntoTheStoreUndoesNothing) {
+    for (const bool has_anchor : {true, false}) {
+        Machine machine;
+        ASSERT_TRUE(machine.run());
+        if (!has_anchor) {
+            EXPECT_TRUE(forget_anchor(machine.tpm));
+        }  // as an earlier release leaves it
+        const auto files = machine.files();
+        for (const auto& file : files)
+            if (file.starts_with("vault")) std::filesystem::remove(machine.folder / file);
+        const auto indices = indices_of(machine.tpm);
+        machine.put("enrolling.a", "");
+        const auto enrolment = machine.run();
+        ASSERT_FALSE(enrolment);
+        EXPECT_EQ(enrolment.error().kind, ErrorKind::wrong_state);
+        EXPECT_THAT(enrolment.error().message, HasSubstr("the store is lost"));
+        EXPECT_EQ(indices_of(machine.tpm), indices);
+        for (const auto& file : files) {
+            if (file.starts_with("vault")) continue;
+            EXPECT_TRUE(std::filesystem::exists(machine.folder / file)) << file;
+        }
+    }
+}
+
+TEST(Enroll, TheWholeStoreGoneIsNotMadeAnew) {
+    Machine machine;
+    ASSERT_TRUE(machine.run());
+    for (const auto& file : machine.files()) std::filesystem::remove(machine.folder / file);
+    ASSERT_TRUE(machine.tpm.nv_undefine(policy_index_handle));  // the anchor is enough
+    EXPECT_THAT(machine.run().error().message, HasSubstr("the store is lost"));
+    EXPECT_THAT(machine.files(), testing::IsEmpty());
+    machine.request.discard = true;
+    ASSERT_TRUE(machine.run());
+    machine.expect_enrolled();
+}
+
+TEST(Enroll, WhatAnEarlierReleaseWasCutInCountsWhereTheTpmHasNothingToLose) {
+    Machine machine;
+    machine.put("enrolling.a");
+    machine.put("policy.a");
+    ASSERT_TRUE(machine.run());
+    machine.expect_enrolled();
+}
+
+TEST(Enroll, AMarkWhoseWriteWasCutSaysNothing) {
+    for (const std::uint8_t octet : {0x00, 0xff}) {
+        Machine machine;
+        ASSERT_TRUE(machine.tpm.nv_define(enrolling_index_handle, 1));
+        EXPECT_EQ(read_mark(machine.tpm), UnderWay::nothing);
+        ASSERT_TRUE(machine.tpm.nv_write(enrolling_index_handle, 0, std::array{octet}));
+        machine.tpm.define_index(policy_index_handle);
+        EXPECT_THAT(machine.run().error().message, HasSubstr("the store is lost"));
+        ASSERT_TRUE(machine.tpm.nv_undefine(policy_index_handle));
+        ASSERT_TRUE(machine.run());
+        machine.expect_enrolled();
+    }
+}
+
+TEST(Enroll, AnIndexOfSomebodyElseInTheMarksPlaceIsLeftAlone) {
+    Machine machine;
+    ASSERT_TRUE(machine.tpm.nv_define(enrolling_index_handle, 8));
+    EXPECT_THAT(machine.run().error().message, HasSubstr("0x1800107"));
+    EXPECT_TRUE(machine.tpm.nv_index(enrolling_index_handle));
+    EXPECT_FALSE(machine.has_index());
 }
 
 TEST(Enroll, AVaultThatWasStoredCountsEvenIfTheMarkIsStillThere) {
@@ -366,7 +450,9 @@ TEST(Enroll, AnIdentityWithoutAVaultIsNeverDiscarded) {
     for (const bool cut_before : {false, true}) {
         Machine machine;
         machine.put("identity-alpha.a");
-        if (cut_before) machine.put("enrolling.a");
+        if (cut_before) {
+            ASSERT_TRUE(set_mark(machine.tpm, UnderWay::enrolment));
+        }
         machine.tpm.define_index(policy_index_handle);
         machine.request.discard = true;
         const auto enrolment = machine.run();

@@ -150,6 +150,7 @@ TEST_F(Changes, DamagedRelayIsForgottenByTheFingerprintInTheList) {
 TEST_F(Changes, UnlistedIdentityCanBeForgotten) {
     auto store = *Store::open(machine.folder.path());
     ASSERT_TRUE(store.write(machine.identity_key, {ObjectKind::identity, "z"}, encode_identity(bob())));
+    machine.forget_ledger();
     reboot();
     ASSERT_EQ(daemon->state("z"), RelayState::unlisted);
     EXPECT_TRUE(is_success(service().forget_relay("z", bob_fingerprint)));
@@ -160,6 +161,7 @@ TEST_F(Changes, ForgettingThatWasCutIsFinishedAtTheNextStart) {
     ASSERT_TRUE(is_success(import("a", alice())));
     auto store = *Store::open(machine.folder.path());
     ASSERT_TRUE(write_roster(store, machine.relays_key, {{"a", {RelayStage::forgotten, alice().fingerprints.rsa}}}));
+    machine.forget_ledger();
     reboot();
     EXPECT_FALSE(service().relays().contains("a"));
     EXPECT_TRUE(machine.roster().empty());
@@ -170,18 +172,21 @@ TEST_F(Changes, ArrivalThatWasCutIsGoneOrWhole) {
     auto store = *Store::open(machine.folder.path());
     const Roster arriving{{"a", {RelayStage::arriving, alice().fingerprints.rsa}}};
     ASSERT_TRUE(write_roster(store, machine.relays_key, arriving));
+    machine.forget_ledger();
     reboot();
     EXPECT_TRUE(machine.roster().empty());
     EXPECT_EQ(daemon->place.made, 0);
 
     ASSERT_TRUE(write_roster(store, machine.relays_key, arriving));
     std::ofstream(machine.folder / "identity-a.a") << "torn";
+    machine.forget_ledger();
     reboot();
     EXPECT_TRUE(machine.roster().empty());
     EXPECT_FALSE(names_of_files().contains("identity-a.a"));
 
     ASSERT_TRUE(write_roster(store, machine.relays_key, arriving));
     ASSERT_TRUE(store.write(machine.identity_key, {ObjectKind::identity, "a"}, encode_identity(alice())));
+    machine.forget_ledger();
     reboot();
     EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
     EXPECT_EQ(machine.roster().at("a").stage, RelayStage::created);
@@ -191,6 +196,7 @@ TEST_F(Changes, PendingRelayWithTwoTornSlotsIsCreatedOnRequest) {
     auto store = *Store::open(machine.folder.path());
     ASSERT_TRUE(write_roster(store, machine.relays_key, {{"a", {}}}));
     for (const char* file : {"identity-a.a", "identity-a.b"}) std::ofstream(machine.folder / file) << "torn";
+    machine.forget_ledger();
     reboot();
     ASSERT_EQ(daemon->state("a"), RelayState::pending);
     EXPECT_TRUE(is_success(service().create_relay("a")));
@@ -201,6 +207,7 @@ TEST_F(Changes, AnotherIdentityThanTheListSaysIsDamage) {
     ASSERT_TRUE(is_success(import("a", alice())));
     auto store = *Store::open(machine.folder.path());
     ASSERT_TRUE(store.write(machine.identity_key, {ObjectKind::identity, "a"}, encode_identity(bob())));
+    machine.forget_ledger();
     reboot();
     EXPECT_EQ(daemon->state("a"), RelayState::damaged);
     EXPECT_THAT(daemon->reason("a"), HasSubstr(alice_fingerprint));
@@ -276,15 +283,15 @@ TEST_F(Transfer, RecoveryKeySetBeforeOrAfterReachesTheVaultRecordInBothSlots) {
     EXPECT_EQ(service().recovery_key(), std::nullopt);
 }
 
-TEST_F(Transfer, BoxThatDoesNotFollowTheSettingIsMadeAnewAtTheNextStart) {
+TEST_F(Transfer, ARecordThatSomebodyElseHasWrittenIsRefused) {
     ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
     auto store = *Store::open(machine.folder.path());
     auto record = *read_vault_record(store);
     record.recovery.reset();
     ASSERT_TRUE(replace_vault(store, record));
     reboot();
-    EXPECT_TRUE(read_vault_record(store)->recovery);
-    EXPECT_FALSE(service().recovery_trouble());
+    EXPECT_EQ(service().vault().state, VaultState::shut);
+    EXPECT_EQ(service().vault().reason->kind, ErrorKind::rollback);
 }
 
 TEST_F(Transfer, DamagedSettingLeavesTheBoxAndIsReported) {
@@ -308,6 +315,21 @@ TEST_F(Transfer, ShutVaultChangesNothing) {
     EXPECT_TRUE(is_error(service().forget_relay("a", alice_fingerprint), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key), ErrorKind::wrong_state, "not open"));
     EXPECT_EQ(machine.files(), files);
+}
+
+TEST_F(Transfer, PinnedRelayTakesItsOwnKeysAndNoOthers) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    service().pin({{"a", bob().fingerprints.rsa}, {"c", bob().fingerprints.rsa}});
+    service().restore();
+    EXPECT_EQ(daemon->state("a"), RelayState::damaged);
+    EXPECT_THAT(daemon->reason("a"), HasSubstr("pins relay a to " + bob().fingerprints.rsa_hex()));
+    EXPECT_FALSE(daemon->place.manifests.contains("a"));
+    EXPECT_TRUE(is_error(service().create_relay("c"), ErrorKind::invalid_argument, "no new keys"));
+    EXPECT_EQ(daemon->place.made, 0);
+    EXPECT_TRUE(is_error(import("c", alice()), ErrorKind::invalid_argument, "pins relay c"));
+    ASSERT_TRUE(is_success(import("a", bob(), alice_fingerprint)));
+    EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
+    EXPECT_EQ(daemon->place.manifests.at("a"), manifest_of(bob().fingerprints));
 }
 
 }  // namespace

@@ -303,6 +303,13 @@ TEST(IdentityService, VerifyFindsAnotherRelaysIdentityUnderAName) {
     Daemon daemon(machine);
     auto store = *Store::open(machine.folder.path());
     ASSERT_TRUE(store.write(machine.identity_key, {ObjectKind::identity, "a"}, encode_identity(bob())));
+    EXPECT_TRUE(is_error(daemon.service.verify("a"), ErrorKind::rollback, "older than this machine"));
+}
+
+TEST(IdentityService, VerifyFindsAnotherIdentityInstalled) {
+    Machine machine;
+    Daemon daemon(machine);
+    daemon.place.manifests["a"] = manifest_of(bob().fingerprints);
     EXPECT_TRUE(is_error(daemon.service.verify("a"), ErrorKind::corrupt, "installed is"));
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "keyring/compact_ring.hpp"
 #include "temporary_folder.hpp"
 #include "tor/key_folder.hpp"
 
@@ -23,6 +24,17 @@ KeySet clone(const KeySet& keys) {
     KeyFiles files;
     for (const auto& [name, octets] : keys.files) files.emplace(name, Secret::copy_of(octets.expose()));
     return {std::move(files), keys.fingerprints, keys.signing_key_expires, keys.has_master_secret, keys.family_ids};
+}
+
+void make_unanchored(Store& store, Tpm& tpm, bool in_tpm, const VaultKey& key) {
+    store.erase({ObjectKind::ledger, ""}).value();
+    for (const auto handle : {anchor_index_handle, counter_index_handle}) tpm.nv_undefine(handle).value();
+    if (!in_tpm) return;
+    const ObjectId id{ObjectKind::keyring, ""};
+    const Secret keyring_key = key.kind_key(id.kind);
+    auto ring = decode_ring(store.read(keyring_key, id).value().payload).value();
+    ring.stamp.reset();
+    store.write(keyring_key, id, encode_ring(ring)).value();
 }
 
 Result<TpmReference> CutTpm::storage_root() {
@@ -50,6 +62,35 @@ Result<void> CutTpm::nv_write(std::uint32_t handle, std::uint16_t offset, OctetV
         octets = octets.first(first);
     } while (!octets.empty());
     return {};
+}
+
+Result<void> CutTpm::counter_define(std::uint32_t handle, const Secret& authorisation) {
+    before_(std::format("define the counter {:#x}", handle));
+    return tpm_.counter_define(handle, authorisation);
+}
+
+namespace {
+
+class CutCounter final : public NvCounter {
+public:
+    CutCounter(std::unique_ptr<NvCounter> counter, Before before, std::uint32_t handle)
+        : counter_(std::move(counter)), before_(std::move(before)), handle_(handle) {}
+    Result<std::uint64_t> read() override { return counter_->read(); }
+    Result<void> increment() override {
+        before_(std::format("count in {:#x}", handle_));
+        return counter_->increment();
+    }
+
+private:
+    std::unique_ptr<NvCounter> counter_;
+    Before before_;
+    std::uint32_t handle_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<NvCounter>> CutTpm::counter_open(std::uint32_t handle, const Secret& authorisation) {
+    return std::make_unique<CutCounter>(TRY(tpm_.counter_open(handle, authorisation)), before_, handle);
 }
 
 }  // namespace lethe

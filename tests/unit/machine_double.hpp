@@ -22,6 +22,9 @@ constexpr int key_pool_count = 8;
 const KeySet& pooled_keys(int number);
 KeySet clone(const KeySet& keys);
 
+/// Makes of a store one that an earlier release has written, which no TPM counts: without its ledger, or the keyring's stamp.
+void make_unanchored(Store& store, Tpm& tpm, bool in_tpm, const VaultKey& key);
+
 /// A borrowed TPM that power can leave: there is a place before each command that changes it.
 class CutTpm final : public BorrowedTpm {
 public:
@@ -34,6 +37,8 @@ public:
     Result<void> nv_define(std::uint32_t handle, std::uint16_t octets) override;
     Result<void> nv_undefine(std::uint32_t handle) override;
     Result<void> nv_write(std::uint32_t handle, std::uint16_t offset, OctetView octets) override;
+    Result<void> counter_define(std::uint32_t handle, const Secret& authorisation) override;
+    Result<std::unique_ptr<NvCounter>> counter_open(std::uint32_t handle, const Secret& authorisation) override;
 
 private:
     Before before_;

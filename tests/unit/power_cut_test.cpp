@@ -197,6 +197,55 @@ TEST_P(PowerCut, TheRecoveryOfAWholeStore) {
     EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
 }
 
+void expect_anchored(CutMachine& machine) {
+    const auto& standing = machine.daemon().store_standing();
+    EXPECT_GT(standing.generation, 0U);
+    EXPECT_EQ(standing.generation, standing.counted);
+    EXPECT_EQ(machine.daemon().store_reason(), "");
+    EXPECT_FALSE(machine.state.tpm.nv_index(enrolling_index_handle)) << "the mark is left";
+}
+
+TEST_P(PowerCut, TheTakingOverOfAnEarlierReleasesStore) {
+    Operation operation = on_enrolled_machine("takeover");
+    operation.prepare = [](CutMachine& machine) {
+        machine.boot();
+        const auto key = machine.vault_key();
+        ASSERT_TRUE(key) << key.error().message;
+        auto store = machine.store();
+        make_unanchored(store, machine.state.tpm, machine.in_tpm(), *key);
+    };
+    operation.expect_done = [](CutMachine& machine) {
+        expect_relays(machine, {"a"});
+        expect_anchored(machine);
+    };
+    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 15U);
+}
+
+TEST_P(PowerCut, TheAdoptionOfAnOlderStore) {
+    Operation operation = on_enrolled_machine("accept");
+    operation.prepare = [this](CutMachine& machine) {
+        machine.boot();
+        const auto medium = machine.state.medium;
+        std::map<std::uint32_t, Octets> nv;
+        for (const auto handle : store_index_handles)
+            if (in_tpm()) nv[handle] = machine.state.tpm.nv_read(handle).value();
+        EXPECT_TRUE(machine.daemon().import_relay("c", files_of(brought), std::nullopt));
+        machine.state.medium = medium;
+        for (const auto& [handle, octets] : nv) EXPECT_TRUE(machine.state.tpm.nv_write(handle, 0, octets));
+        machine.boot();
+        EXPECT_EQ(machine.daemon().vault().state, VaultState::shut);
+        EXPECT_EQ(machine.daemon().vault().reason->kind, ErrorKind::rollback);
+    };
+    operation.command = [](CutMachine& machine) { return machine.daemon().accept_store(machine.daemon().store_standing().generation); };
+    operation.may_be = {{"a", {fingerprint_of(0)}}, {"c", {""}}};
+    operation.opens_before = false;
+    operation.expect_done = [](CutMachine& machine) {
+        expect_relays(machine, {"a"});
+        expect_anchored(machine);
+    };
+    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 15U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, PowerCut, testing::Bool(), [](const auto& info) { return info.param ? "AStoreInTheTpm" : "AStoreOnADisk"; });
 
 }  // namespace

@@ -47,6 +47,14 @@ protected:
     MemorySources sources_{.membership = folder_ / "membership", .cgroup_root = folder_.path(), .meminfo = "/proc/meminfo"};
 };
 
+TEST_F(Gate, ARelayThatIsPinnedToAnotherIdentityDoesNotStart) {
+    install(copy_of(alice().files));
+    EXPECT_TRUE(is_success(check_pinned(paths_, "a", {})));
+    EXPECT_TRUE(is_success(check_pinned(paths_, "a", {{"a", alice().fingerprints.rsa}, {"b", bob().fingerprints.rsa}})));
+    EXPECT_TRUE(is_error(check_pinned(paths_, "a", {{"a", bob().fingerprints.rsa}}), ErrorKind::wrong_state, bob().fingerprints.rsa_hex()));
+    EXPECT_TRUE(is_error(check_pinned(paths_, "b", {{"b", bob().fingerprints.rsa}}), ErrorKind::not_found, ""));
+}
+
 TEST_F(Gate, TellsTorThatTheMasterKeyIsOfflineWhenItIsAndOnlyThen) {
     install(offline_files(alice()));
     ASSERT_TRUE(is_success(pass("Nickname a\n")));

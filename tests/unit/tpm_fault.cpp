@@ -167,7 +167,8 @@ private:
     }
     std::vector<std::uint32_t> handles_or_before() const {
         auto handles = handles_;
-        handles.insert(handles.end(), {policy_index_handle, store_index_handles[0], store_index_handles[1], store_index_handles[2]});
+        handles.insert(handles.end(), {policy_index_handle, store_index_handles[0], store_index_handles[1], store_index_handles[2],
+                                       counter_index_handle, anchor_index_handle, enrolling_index_handle});
         return handles;
     }
 

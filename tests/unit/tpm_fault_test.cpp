@@ -175,6 +175,28 @@ TEST_P(TpmFaults, RecoveryOfAWholeStore) {
     EXPECT_GT(fail_everywhere(operation), 15U);
 }
 
+TEST_P(TpmFaults, TheTakingOverOfAnEarlierReleasesStore) {
+    FaultedOperation operation = on_enrolled_machine("takeover");
+    const auto prepare = operation.prepare;
+    operation.prepare = [prepare](FaultMachine& machine) {
+        prepare(machine);
+        const auto key = machine.open_vault();
+        ASSERT_TRUE(key) << key.error().message;
+        auto store = machine.store();
+        make_unanchored(store, machine.tpm(), machine.in_tpm(), *key);
+    };
+    operation.run = [](FaultMachine& machine) -> Result<void> {
+        machine.start_daemon();
+        if (const auto& reason = machine.daemon().vault().reason) return std::unexpected(*reason);
+        return {};
+    };
+    operation.expect_done = [](FaultMachine& machine) {
+        expect_relays(machine, only_a());
+        EXPECT_EQ(machine.daemon().store_standing().generation, machine.daemon().store_standing().counted);
+    };
+    EXPECT_GT(fail_everywhere(operation), 15U);
+}
+
 TEST_P(TpmFaults, AStartOfTheDaemon) {
     FaultedOperation operation = on_enrolled_machine("start");
     operation.run = [](FaultMachine& machine) -> Result<void> {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "lethectl/client.hpp"
+
+namespace lethe::ctl {
+
+/// "generation 12, enrolled 2026-11-30 03:00 UTC", or what is known of it.
+std::string store_line(const StoreState& store);
+
+/// What `lethectl store show` prints.
+std::string store_text(const StoreState& store);
+nlohmann::ordered_json store_json(const StoreState& store);
+
+}  // namespace lethe::ctl

@@ -1,0 +1,259 @@
+#include "vault/anchor.hpp"
+
+#include "vault/keyring_stamp.hpp"
+#include "vault/slot.hpp"
+
+namespace lethe {
+
+namespace {
+
+const ObjectId ledger_id{ObjectKind::ledger, ""}, keyring_id{ObjectKind::keyring, ""};
+
+std::string way_out(std::uint64_t generation) {
+    return std::format(
+        "Put the newest copy of the store back, or, if you know why it is missing, adopt what is there with `lethectl store "
+        "accept --generation {}`",
+        generation);
+}
+
+Error older(const StoreStanding& standing) {
+    return {ErrorKind::rollback, std::format("the store is older than this machine: it is generation {}, and the TPM has counted to {}. {}",
+                                             standing.generation, standing.counted, way_out(standing.generation))};
+}
+
+}  // namespace
+
+Anchor::Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKey& key)
+    : Anchor(store, in_tpm, *tpm, key) {
+    open_tpm_ = std::move(open_tpm);
+    owned_tpm_ = std::move(tpm);
+}
+
+Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKey& key)
+    : store_(store),
+      in_tpm_(in_tpm),
+      tpm_(&tpm),
+      authorisation_(key.anchor_authorisation()),
+      counter_authorisation_(key.counter_authorisation()) {
+    using enum ObjectKind;
+    for (const ObjectKind kind : {ledger, relays, identity, recovery, keyring}) keys_.emplace(kind, key.kind_key(kind));
+}
+
+Result<RollbackCounter*> Anchor::counter() {
+    if (tpm_ == nullptr) {
+        owned_tpm_ = TRY(open_tpm_());
+        tpm_ = owned_tpm_.get();
+    }
+    if (!counter_) counter_.emplace(*tpm_, anchor_index_handle, Secret::copy_of(authorisation_.expose()));
+    return &*counter_;
+}
+
+void Anchor::close() {
+    counter_.reset();
+    if (!owned_tpm_) return;
+    tpm_ = nullptr;
+    owned_tpm_.reset();
+}
+
+Result<Anchor::Slots> Anchor::read_slots() const {
+    const ObjectId& id = in_tpm_ ? keyring_id : ledger_id;
+    const auto files = slot_files(file_stem(id));
+    Slots slots;
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        slots[i].file = files[i];
+        auto octets = store_.disk().read(files[i]);
+        if (!octets && octets.error().kind == ErrorKind::not_found) continue;
+        if (!octets && octets.error().kind != ErrorKind::corrupt && octets.error().kind != ErrorKind::io)
+            return std::unexpected(octets.error());
+        slots[i].exists = true;
+        if (!octets) continue;
+        auto version = decrypt_object(key_of(id.kind), id, *octets);
+        if (!version || (!in_tpm_ && !decode_ledger(version->payload))) continue;
+        slots[i].version = std::move(*version);
+        octets->resize(object_octets(*octets));
+        slots[i].octets = std::move(*octets);
+    }
+    return slots;
+}
+
+// What the TPM has counted; 0 when it has no counter.
+Result<std::uint64_t> Anchor::count() {
+    auto value = TRY(counter())->value();
+    if (value) return value;
+    if (value.error().kind == ErrorKind::not_found) return 0;
+    if (value.error().kind != ErrorKind::wrong_state) return value;
+    return fail(ErrorKind::wrong_state,
+                "the counter of the store's generations was redefined: the NV index {:#x} is not the one that Lethe made, so nothing tells "
+                "whether the store is the newest. Find out who has had this TPM; then {}",
+                anchor_index_handle, way_out(standing_.generation));
+}
+
+Result<Anchor::Slots> Anchor::look_at_store() {
+    Slots slots = TRY(read_slots());
+    const auto generation_of = [](const Slot& slot) { return slot.version ? slot.version->generation : 0; };
+    newest_ = generation_of(slots[1]) > generation_of(slots[0]) ? 1 : 0;
+    standing_.generation = generation_of(slots[newest_]);
+    if (!slots[newest_].version) return slots;
+    if (in_tpm_) {
+        if (const auto stamp = stamp_of_keyring(slots[newest_].version->payload)) {
+            standing_.enrolled = stamp->enrolled;
+            standing_.taken_over = stamp->taken_over;
+        }
+        return slots;
+    }
+    ledger_ = TRY(decode_ledger(slots[newest_].version->payload));
+    standing_.enrolled = ledger_.enrolled;
+    standing_.taken_over = ledger_.taken_over;
+    return slots;
+}
+
+Result<void> Anchor::expect_no_enrolment(UnderWay mark) const {
+    if (mark != UnderWay::enrolment) return {};
+    return fail(ErrorKind::wrong_state,
+                "an enrolment of this machine was cut and has not come to its end; run `lethectl enroll`, which starts it over");
+}
+
+Result<void> Anchor::open(std::chrono::sys_seconds now) {
+    fresh_ = unsettled_ = false;
+    standing_ = {};
+    ledger_ = {};
+    TRY(counter());
+    const UnderWay mark = TRY(read_mark(*tpm_));
+    TRY(expect_no_enrolment(mark));
+    const Slots slots = TRY(look_at_store());
+    if (mark == UnderWay::adoption) return take_over(now);
+    standing_.counted = TRY(count());
+    const bool was_anchored = in_tpm_ ? standing_.enrolled.has_value() : slots[0].exists || slots[1].exists;
+    if (standing_.counted == 0 && !was_anchored) return take_over(now);
+    return open_by_count(standing_.counted, slots);
+}
+
+Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
+    if (count == 0)
+        return fail(ErrorKind::rollback,
+                    "the counter of the store's generations (NV index {:#x}) is gone from the TPM, so nothing tells whether the store is "
+                    "the newest. Find out who removed it; then {}",
+                    anchor_index_handle, way_out(standing_.generation));
+    const std::string what = in_tpm_ ? "keyring" : "ledger";
+    if (!slots[0].exists && !slots[1].exists)
+        return fail(ErrorKind::rollback, "the store has lost its {}, and the TPM has counted to {}. {}", what, count, way_out(0));
+    if (standing_.generation == 0)
+        return fail(ErrorKind::corrupt, "{}/{}: the {} is damaged in every slot. {}", store_.place(), slots[0].file, what, way_out(0));
+    if (standing_.generation != count && standing_.generation != count + 1) return std::unexpected(older(standing_));
+    if (standing_.generation == count + 1) {
+        TRY(TRY(counter())->increment());  // written and not counted: before anything else happens
+        standing_.counted = count + 1;
+    }
+    fresh_ = true;
+    if (in_tpm_) return {};
+    resolve();
+    const auto entry = ledger_.entries.find({ObjectKind::vault, ""});
+    if (const auto vault = TRY(vault_digest()); entry == ledger_.entries.end() || !entry->second.admits(vault)) {
+        fresh_ = false;
+        return fail(ErrorKind::rollback,
+                    "the vault record is older than this machine: it was put back from earlier, or the newest is damaged. {}",
+                    way_out(standing_.generation));
+    }
+    return settle();
+}
+
+Result<void> Anchor::take_over(std::chrono::sys_seconds now) {
+    if (in_tpm_) TRY(store_.read(key_of(ObjectKind::keyring), keyring_id));  // what is damaged cannot be numbered
+    if (!standing_.enrolled) standing_.taken_over = true;
+    TRY(set_mark(*tpm_, UnderWay::adoption));
+    TRY(begin_counting(now));
+    TRY(clear_mark(*tpm_));
+    close();
+    return {};
+}
+
+Result<void> Anchor::make(std::chrono::sys_seconds now) {
+    TRY(look_at_store());
+    standing_.enrolled.reset();
+    standing_.taken_over = false;
+    return begin_counting(now);
+}
+
+Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
+    fresh_ = false;
+    RollbackCounter& anchor = *TRY(counter());
+    TRY(anchor.define_anew());
+    // With the anchor there, a missing counter of the snapshots is one that was removed.
+    RollbackCounter snapshots(*tpm_, counter_index_handle, Secret::copy_of(counter_authorisation_.expose()));
+    if (const auto counted = snapshots.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
+        return std::unexpected(counted.error());
+    standing_.counted = TRY(anchor.value());
+    // What was written in the TPM before has numbers that are not the counter's.
+    for (const std::uint64_t before = in_tpm_ ? standing_.generation : 0; standing_.counted <= before; ++standing_.counted)
+        TRY(anchor.increment());
+    return adopt(standing_.counted, now);
+}
+
+Result<void> Anchor::accept(std::uint64_t generation, std::chrono::sys_seconds now) {
+    const auto opened = open(now);
+    using enum ErrorKind;
+    if (!opened && opened.error().kind != rollback && opened.error().kind != corrupt && opened.error().kind != wrong_state) return opened;
+    TRY(counter());
+    TRY(expect_no_enrolment(TRY(read_mark(*tpm_))));
+    if (generation != standing_.generation)
+        return fail(invalid_argument, "this store is generation {}, not {}: nothing has been adopted", standing_.generation, generation);
+    const auto counted = count();
+    if (!counted && counted.error().kind != wrong_state) return std::unexpected(counted.error());
+    if (counted.value_or(0) == 0) return take_over(now);
+    TRY(adopt(*counted + 1, now));
+    fresh_ = false;
+    TRY(TRY(counter())->increment());
+    standing_.counted = *counted + 1;
+    fresh_ = true;
+    close();
+    return {};
+}
+
+// After a failure it is not known what the store and the TPM have come to.
+Result<void> Anchor::refresh() {
+    if (fresh_) return {};
+    TRY(look_at_store());
+    standing_.counted = TRY(count());
+    const std::uint64_t generation = standing_.generation, counted = standing_.counted;
+    if (counted == 0 || (generation != counted && generation != counted + 1)) return std::unexpected(older(standing_));
+    if (generation == counted + 1) TRY(TRY(counter())->increment());
+    standing_.counted = generation;
+    fresh_ = true;
+    if (!in_tpm_) resolve();
+    return {};
+}
+
+Result<void> Anchor::write_next(const Ledger& next) {
+    const std::uint64_t generation = standing_.generation + 1;
+    const std::size_t target = 1 - newest_;
+    fresh_ = false;
+    TRY(write_slot(store_.disk(), slot_files(file_stem(ledger_id))[target],
+                   encrypt_object(key_of(ObjectKind::ledger), ledger_id, generation, encode_ledger(next))));
+    TRY(TRY(counter())->increment());
+    ledger_ = next;
+    newest_ = target;
+    standing_.generation = standing_.counted = generation;
+    fresh_ = true;
+    unsettled_ = false;
+    return {};
+}
+
+// Two copies are there to survive one damage.
+Result<void> Anchor::write_copy() {
+    const Slots slots = TRY(read_slots());
+    if (slots[0].octets == slots[1].octets || !slots[newest_].version || slots[newest_].version->generation != standing_.generation)
+        return {};
+    return write_slot(store_.disk(), slots[1 - newest_].file, slots[newest_].octets);
+}
+
+Result<void> Anchor::settle() {
+    auto settled = [&] -> Result<void> {
+        if (in_tpm_ || !fresh_) return {};
+        if (unsettled_) TRY(write_next(ledger_));
+        return write_copy();
+    }();
+    close();
+    return settled;
+}
+
+}  // namespace lethe

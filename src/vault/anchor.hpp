@@ -1,0 +1,124 @@
+#pragma once
+
+#include "vault/enrolment_mark.hpp"
+#include "vault/ledger.hpp"
+#include "vault/open_store.hpp"
+#include "vault/rollback_counter.hpp"
+
+namespace lethe {
+
+/// How old a store is, as far as that is known.
+struct StoreStanding {
+    std::uint64_t generation = 0;  ///< that the store says of itself; 0: it says nothing
+    std::uint64_t counted = 0;     ///< by the TPM; 0: it has no counter, or another one
+    std::optional<std::chrono::sys_seconds> enrolled{};
+    bool taken_over = false;  ///< from a release that kept no ledger; `enrolled` says when
+    bool operator==(const StoreStanding&) const = default;
+};
+
+/// How an object is that the ledger lists.
+enum class ObjectStanding {
+    current,
+    changing,  ///< a change of it was cut, and has not come to its end
+    older,     ///< it was put back from earlier
+    missing,
+    damaged,
+};
+std::string_view name_of(ObjectStanding standing);
+
+/// Holds the store to this machine: a counter in the TPM (anchor_index_handle) numbers the generations of everything in it that is not a
+/// snapshot, so that an older store, or a part of one, is refused when it is put back.
+///
+/// On a disk the ledger (vault/ledger.hpp) says what belongs to a generation. It is written ahead: a change of an object writes the next
+/// ledger, which admits both of its versions, and counts it; then the object is written. settle() writes one that admits the new version
+/// alone. So at any instant the store is whole, and the ledger has the TPM's number, or the one after it, which is counted before anything
+/// else happens. In the TPM, where octets are few, the one object `keyring` carries the number itself.
+///
+/// Borrows the store, which is to be watched by it once open() has succeeded. Opens the TPM when it needs it, and closes it in settle().
+/// One of these at a time.
+class Anchor final : public StoreWitness {
+public:
+    /// @param tpm  is used until settle().
+    Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKey& key);
+    /// With a TPM that is borrowed for as long as this lives.
+    Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKey& key);
+
+    /// Compares the store with what the TPM has counted. A store from before there were anchors is taken over: its ledger is written from
+    /// what is there.
+    ///
+    /// @param now  when that is, if it happens.
+    /// @error rollback     the store is older than this machine, or its ledger or the counter is gone.
+    /// @error corrupt      the ledger is damaged in both slots.
+    /// @error wrong_state  the counter was redefined; or an enrolment has not come to its end.
+    Result<void> open(std::chrono::sys_seconds now);
+
+    /// Makes the anchor of a store that is at hand, under a new counter: the last step of an enrolment. A mark in the TPM has to be set
+    /// before, since this can be cut (vault/enrolment_mark.hpp), and may go after it.
+    Result<void> make(std::chrono::sys_seconds now);
+
+    /// Adopts the store as it is under the next generation, for an operator who knows why it is older. What is damaged stays out.
+    /// @param generation  the store's, as standing() has it after open() has failed.
+    /// @error invalid_argument  that is not its generation.
+    Result<void> accept(std::uint64_t generation, std::chrono::sys_seconds now);
+
+    /// Brings what was announced to its end, makes both copies of the ledger the same, and closes the TPM. After an error it is done by the
+    /// next announcement, or by the next open().
+    Result<void> settle();
+
+    const StoreStanding& standing() const { return standing_; }
+    /// By the stems of their files. In the TPM there is one, `keyring`.
+    std::map<std::string, ObjectStanding> objects() const;
+
+    bool accepts(const ObjectId& id, const ObjectVersion& version) const override;
+    std::optional<Error> objection_to_absence(const ObjectId& id) const override;
+    Result<std::optional<std::uint64_t>> announce(const ObjectId& id, const std::optional<OctetView>& payload) override;
+    Result<void> confirm(const ObjectId& id) override;
+
+private:
+    struct Slot {
+        std::string file;
+        bool exists = false;
+        std::optional<ObjectVersion> version;
+        Octets octets{};  ///< when it is whole
+    };
+    using Slots = std::array<Slot, 2>;
+
+    // anchor.cpp
+    Result<RollbackCounter*> counter();
+    void close();
+    Result<Slots> read_slots() const;
+    Result<Slots> look_at_store();
+    Result<void> expect_no_enrolment(UnderWay mark) const;
+    Result<std::uint64_t> count();
+    Result<void> open_by_count(std::uint64_t count, const Slots& slots);
+    Result<void> take_over(std::chrono::sys_seconds now);
+    Result<void> begin_counting(std::chrono::sys_seconds now);
+    Result<void> refresh();
+    Result<void> write_next(const Ledger& next);
+    Result<void> write_copy();
+    const Secret& key_of(ObjectKind kind) const { return keys_.at(kind); }
+
+    // anchor_ledger.cpp
+    Result<Ledger> ledger_of_store(std::chrono::sys_seconds now) const;
+    Result<std::optional<ObjectDigest>> present_digest(const ObjectId& id) const;
+    Result<std::optional<ObjectDigest>> vault_digest() const;
+    ObjectStanding standing_of(const ObjectId& id) const;
+    void resolve();
+    Result<void> adopt(std::uint64_t generation, std::chrono::sys_seconds now);
+
+    Store& store_;
+    bool in_tpm_;
+    OpenTpm open_tpm_;
+    std::unique_ptr<Tpm> owned_tpm_;
+    Tpm* tpm_;  ///< none: it is opened when it is needed
+    Secret authorisation_, counter_authorisation_;
+    std::map<ObjectKind, Secret> keys_;
+    std::optional<RollbackCounter> counter_;  ///< ends before the TPM
+    StoreStanding standing_;
+    Ledger ledger_{};
+    bool fresh_ = false;      ///< ledger_ and standing_ are what store and TPM say
+    bool unsettled_ = false;  ///< ledger_ admits less than the one that is written
+    std::size_t newest_ = 0;  ///< the slot that has it
+};
+
+}  // namespace lethe

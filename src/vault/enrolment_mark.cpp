@@ -1,0 +1,51 @@
+#include "vault/enrolment_mark.hpp"
+
+namespace lethe {
+
+namespace {
+
+constexpr std::uint16_t mark_octets = 1;
+
+Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle) {
+    auto undefined = tpm.nv_undefine(handle);
+    if (!undefined && undefined.error().kind == ErrorKind::not_found) return {};
+    return undefined;
+}
+
+/// Nothing when there is no index.
+Result<std::optional<NvArea>> own_area(Tpm& tpm) {
+    const auto area = tpm.nv_area(enrolling_index_handle);
+    if (!area && area.error().kind == ErrorKind::not_found) return std::nullopt;
+    const NvArea found = TRY(area);
+    if (found.plain && found.octets == mark_octets) return found;
+    return fail(ErrorKind::wrong_state, "the NV index {:#x} is not Lethe's; remove it with tpm2_nvundefine if nothing needs it",
+                enrolling_index_handle);
+}
+
+}  // namespace
+
+Result<UnderWay> read_mark(Tpm& tpm) {
+    const auto area = TRY(own_area(tpm));
+    if (!area || !area->written) return UnderWay::nothing;
+    // A write that was cut leaves any octet: what it was to announce has not begun.
+    const UnderWay found{TRY(tpm.nv_read(enrolling_index_handle)).front()};
+    return found == UnderWay::enrolment || found == UnderWay::adoption ? found : UnderWay::nothing;
+}
+
+Result<void> set_mark(Tpm& tpm, UnderWay what) {
+    if (!TRY(own_area(tpm))) TRY(tpm.nv_define(enrolling_index_handle, mark_octets));
+    return tpm.nv_write(enrolling_index_handle, 0, OctetWriter().u8(static_cast<std::uint8_t>(what)).octets());
+}
+
+Result<void> clear_mark(Tpm& tpm) { return undefine_if_there(tpm, enrolling_index_handle); }
+
+Result<bool> anchor_exists(Tpm& tpm) {
+    const auto index = tpm.nv_index(anchor_index_handle);
+    if (index) return true;
+    if (index.error().kind == ErrorKind::not_found) return false;
+    return std::unexpected(index.error());
+}
+
+Result<void> forget_anchor(Tpm& tpm) { return undefine_if_there(tpm, anchor_index_handle); }
+
+}  // namespace lethe

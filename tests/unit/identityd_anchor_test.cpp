@@ -1,0 +1,297 @@
+// Somebody who can write the disk, and has what lay on it before. And somebody who has booted another system on the machine, and with it
+// the TPM's owner authorisation.
+#include "identity_machine.hpp"
+#include "pcrlock/open_vault.hpp"
+#include "vault/snapshots.hpp"
+
+namespace lethe {
+namespace {
+
+const std::string alice_fingerprint = alice().fingerprints.rsa_hex(), bob_fingerprint = bob().fingerprints.rsa_hex();
+
+struct Anchored : testing::Test {
+    using Files = std::map<std::string, std::string>;
+
+    Machine machine{{}};
+    std::optional<Daemon> daemon;
+
+    Anchored() { reboot(); }
+    void reboot() { daemon.emplace(machine); }
+    IdentityService& service() { return daemon->service; }
+    Result<void> import(const std::string& name, const KeySet& keys, const std::optional<std::string>& replaces = {}) {
+        return service().import_relay(name, copy_of(keys.files), replaces);
+    }
+
+    // The files whose names begin with `prefix` as they were; those that were not there go.
+    void put_back(const Files& files, const std::string& prefix = "") {
+        const auto present = machine.files();
+        for (const auto& file : present)
+            if (file.first.starts_with(prefix)) std::filesystem::remove(machine.folder / file.first);
+        for (const auto& [file, octets] : files)
+            if (file.starts_with(prefix)) std::ofstream(machine.folder / file, std::ios::binary) << octets;
+    }
+    void expect_refused(ErrorKind kind, const std::string& text) {
+        const auto before = machine.files();
+        reboot();
+        EXPECT_EQ(service().vault().state, VaultState::shut);
+        ASSERT_TRUE(service().vault().reason);
+        EXPECT_EQ(service().vault().reason->kind, kind) << service().vault().reason->message;
+        EXPECT_THAT(service().vault().reason->message, HasSubstr(text));
+        EXPECT_TRUE(daemon->place.manifests.empty());
+        EXPECT_EQ(daemon->place.made, 0);
+        EXPECT_EQ(machine.files(), before) << "something was written into a store that is refused";
+        EXPECT_FALSE(service().create_relay("z"));
+        EXPECT_EQ(machine.files(), before);
+    }
+    std::string accept_text() { return std::format("lethectl store accept --generation {}", service().store_standing().generation); }
+    void expect_open() {
+        EXPECT_EQ(service().vault().state, VaultState::open)
+            << service().vault().reason.value_or(Error{ErrorKind::io, "for no reason"}).message;
+    }
+};
+
+TEST_F(Anchored, ItsGenerationGrowsWithEachChangeAndNotWithABoot) {
+    const auto first = service().store_standing();
+    EXPECT_GT(first.generation, 0u);
+    EXPECT_EQ(first.generation, first.counted);
+    EXPECT_TRUE(first.taken_over);
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto second = service().store_standing();
+    EXPECT_GT(second.generation, first.generation);
+    EXPECT_EQ(second.enrolled, first.enrolled);
+    reboot();
+    expect_open();
+    EXPECT_EQ(service().store_standing(), second);
+}
+
+TEST_F(Anchored, AWholeStoreThatIsPutBackIsRefused) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(import("b", bob())));
+    put_back(earlier);
+    expect_refused(ErrorKind::rollback, "the store is older than this machine");
+    EXPECT_THAT(service().vault().reason->message, HasSubstr(accept_text()));
+    EXPECT_LT(service().store_standing().generation, service().store_standing().counted);
+}
+
+TEST_F(Anchored, AStoreFromBeforeARelayWasForgottenDoesNotBringItBack) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    put_back(earlier);
+    expect_refused(ErrorKind::rollback, "older");
+}
+
+TEST_F(Anchored, AStoreFromBeforeAnIdentityWasReplacedDoesNotBringItBack) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(import("a", bob(), alice_fingerprint)));
+    put_back(earlier);
+    expect_refused(ErrorKind::rollback, "older");
+}
+
+TEST_F(Anchored, AStoreFromBeforeARecoveryKeyWasSetIsRefusedBeforeAnythingIsBoxed) {
+    const auto old_pair = make_recovery_key(), pair = make_recovery_key();
+    ASSERT_TRUE(is_success(service().set_recovery_key(old_pair.public_key)));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    put_back(earlier);
+    expect_refused(ErrorKind::rollback, "older");
+}
+
+TEST_F(Anchored, ARecoveryKeyThatIsPutBackIsNotTaken) {
+    const auto old_pair = make_recovery_key(), pair = make_recovery_key();
+    ASSERT_TRUE(is_success(service().set_recovery_key(old_pair.public_key)));
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    put_back(earlier, "recovery");
+    reboot();
+    expect_open();
+    EXPECT_EQ(service().recovery_key(), std::nullopt);
+    ASSERT_TRUE(service().recovery_trouble());
+    EXPECT_EQ(service().recovery_trouble()->kind, ErrorKind::rollback);
+    EXPECT_TRUE(is_error(service().export_relay("a", {}), ErrorKind::wrong_state, ""));
+    EXPECT_EQ(read_vault_record(*Store::open(machine.folder.path()))->recovery->recipient, pair.public_key);
+    EXPECT_EQ(daemon->state("a"), RelayState::installed) << "one object's failure";
+}
+
+TEST_F(Anchored, ARecoveryKeyThatIsTakenAwayIsMissed) {
+    const auto pair = make_recovery_key();
+    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    put_back({}, "recovery");
+    reboot();
+    ASSERT_TRUE(service().recovery_trouble());
+    EXPECT_EQ(service().recovery_trouble()->kind, ErrorKind::rollback);
+    EXPECT_EQ(read_vault_record(*Store::open(machine.folder.path()))->recovery->recipient, pair.public_key);
+    ASSERT_TRUE(is_success(service().set_recovery_key(std::nullopt)));
+    reboot();
+    EXPECT_FALSE(service().recovery_trouble());
+}
+
+TEST_F(Anchored, AVaultRecordThatIsPutBackIsRefused) {
+    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    put_back(earlier, "vault");
+    expect_refused(ErrorKind::rollback, "vault record");
+}
+
+TEST_F(Anchored, AnIdentityThatIsPutBackIsThatRelaysFailure) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    ASSERT_TRUE(is_success(import("a", bob())));
+    ASSERT_TRUE(is_success(import("b", alice())));
+    put_back(earlier, "identity-a");
+    reboot();
+    expect_open();
+    EXPECT_EQ(daemon->state("a"), RelayState::damaged);
+    EXPECT_THAT(daemon->reason("a"), HasSubstr("older than this machine"));
+    EXPECT_FALSE(daemon->place.manifests.contains("a"));
+    EXPECT_EQ(daemon->state("b"), RelayState::installed);
+    // Its operator has the keys.
+    ASSERT_TRUE(is_success(import("a", bob(), bob_fingerprint)));
+}
+
+TEST_F(Anchored, AnIdentityOfARelayThatWasForgottenIsNotAdmittedAgain) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    put_back(earlier, "identity-a");
+    reboot();
+    expect_open();
+    EXPECT_TRUE(daemon->place.manifests.empty());
+    put_back(earlier, "relays");
+    reboot();
+    EXPECT_TRUE(daemon->place.manifests.empty()) << "neither with the list from then";
+    EXPECT_TRUE(is_error(service().create_relay("c"), ErrorKind::rollback, "relays"));
+}
+
+TEST_F(Anchored, AListOfRelaysThatIsPutBackInstallsNothing) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(import("b", bob())));
+    put_back(earlier, "relays");
+    reboot();
+    expect_open();
+    EXPECT_TRUE(daemon->place.manifests.empty());
+    EXPECT_EQ(daemon->place.made, 0);
+    EXPECT_THAT(daemon->reason("a"), HasSubstr("older than this machine"));
+}
+
+TEST_F(Anchored, AListOfRelaysThatIsTakenAwayInstallsNothing) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    put_back({}, "relays");
+    reboot();
+    EXPECT_TRUE(daemon->place.manifests.empty());
+    EXPECT_TRUE(is_error(service().create_relay("c"), ErrorKind::rollback, "gone"));
+}
+
+TEST_F(Anchored, AStoreWithoutItsLedgerIsRefused) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    put_back({}, "ledger");
+    expect_refused(ErrorKind::rollback, "lost its ledger");
+}
+
+TEST_F(Anchored, ADamagedLedgerIsRefusedAndOneDamagedCopyIsMended) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    machine.damage("ledger.a");
+    reboot();
+    expect_open();
+    EXPECT_EQ(machine.files()["ledger.a"], machine.files()["ledger.b"]);
+    for (const char* file : {"ledger.a", "ledger.b"}) machine.damage(file);
+    expect_refused(ErrorKind::corrupt, "damaged in every slot");
+}
+
+TEST_F(Anchored, ACounterThatWasRemovedIsMissed) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    ASSERT_TRUE(machine.tpm.nv_undefine(anchor_index_handle));
+    expect_refused(ErrorKind::rollback, "gone from the TPM");
+}
+
+TEST_F(Anchored, ACounterOfSomebodyElseIsRefused) {
+    ASSERT_TRUE(machine.tpm.nv_undefine(anchor_index_handle));
+    ASSERT_TRUE(machine.tpm.counter_define(anchor_index_handle, Secret::random(32)));
+    expect_refused(ErrorKind::wrong_state, "redefined");
+}
+
+TEST_F(Anchored, AStoreThatIsGoneIsLostAndNothingIsMadeInItsPlace) {
+    machine.tpm.authorize(policy_index_handle, {{11, {(*machine.tpm.read_pcrs(std::array{11u})).at(11)}}});
+    put_back({});
+    expect_refused(ErrorKind::rollback, "the store is lost");
+    std::ofstream(machine.folder / "enrolling.a");
+    expect_refused(ErrorKind::rollback, "the store is lost");
+}
+
+TEST_F(Anchored, AnEnrolmentThatIsUnderWayOpensNothing) {
+    ASSERT_TRUE(set_mark(machine.tpm, UnderWay::enrolment));
+    expect_refused(ErrorKind::wrong_state, "lethectl enroll");
+}
+
+TEST_F(Anchored, AnOlderStoreIsAdoptedOnItsOperatorsWordAndOnNoOtherNumber) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    const auto old = service().store_standing();
+    ASSERT_TRUE(is_success(import("b", bob())));
+    const auto newest = machine.files();
+    put_back(earlier);
+    reboot();
+    const auto counted = service().store_standing().counted;
+    for (const std::uint64_t other : {std::uint64_t{0}, old.generation - 1, old.generation + 1, counted})
+        EXPECT_TRUE(is_error(service().accept_store(other), ErrorKind::invalid_argument, "nothing has been adopted"));
+    EXPECT_EQ(service().vault().state, VaultState::shut);
+    ASSERT_TRUE(is_success(service().accept_store(old.generation)));
+    expect_open();
+    EXPECT_EQ(daemon->state("a"), RelayState::installed);
+    EXPECT_FALSE(service().relays().contains("b"));
+    EXPECT_GT(service().store_standing().generation, counted);
+    EXPECT_EQ(service().store_standing().enrolled, old.enrolled);
+    reboot();
+    expect_open();
+    ASSERT_TRUE(is_success(import("b", bob())));
+    put_back(newest);
+    expect_refused(ErrorKind::rollback, "older");
+}
+
+TEST_F(Anchored, WhateverIsMissingIsAdoptedAsGenerationZeroOrByTheLedgersNumber) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    put_back({}, "ledger");
+    reboot();
+    ASSERT_TRUE(is_success(service().accept_store(0)));
+    expect_open();
+    ASSERT_TRUE(machine.tpm.nv_undefine(anchor_index_handle));
+    reboot();
+    const auto generation = service().store_standing().generation;
+    ASSERT_TRUE(is_success(service().accept_store(generation)));
+    expect_open();
+    EXPECT_GT(service().store_standing().generation, generation);
+    EXPECT_EQ(daemon->state("a"), RelayState::installed);
+    EXPECT_FALSE(machine.tpm.nv_index(enrolling_index_handle));
+}
+
+TEST_F(Anchored, AnObjectThatWasPutBackIsAdoptedToo) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(import("a", bob(), alice_fingerprint)));
+    put_back(earlier, "identity-a");
+    put_back(earlier, "relays");
+    reboot();
+    EXPECT_EQ(daemon->state("a"), RelayState::damaged);
+    ASSERT_TRUE(is_success(service().accept_store(service().store_standing().generation)));
+    EXPECT_EQ(daemon->place.manifests["a"], manifest_of(alice().fingerprints));
+}
+
+TEST_F(Anchored, ARemovedCounterOfSnapshotsIsMissedEvenWithoutSnapshots) {
+    ASSERT_TRUE(machine.tpm.nv_undefine(counter_index_handle));
+    auto store = *Store::open(machine.folder.path());
+    const auto key = *open_vault_of(store, machine.tpm);
+    auto snapshots = *Snapshots::open(store.disk(), machine.tpm, key);
+    EXPECT_TRUE(is_error(snapshots.read(), ErrorKind::rollback, "gone from the TPM"));
+    EXPECT_TRUE(is_error(snapshots.write({}), ErrorKind::rollback, "gone from the TPM"));
+    ASSERT_TRUE(snapshots.reset());
+    EXPECT_TRUE(is_success(snapshots.write({})));
+}
+
+}  // namespace
+}  // namespace lethe
