@@ -29,7 +29,7 @@ Result<IdentityService::Open> IdentityService::open() {
     const auto tpm = TRY(open_tpm_());
     const auto key = TRY(open_vault_of(*store, *tpm));
     auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
-    Open vault{std::move(store), std::move(keyring)};
+    Open vault{std::move(store), std::move(keyring), key.policy_keys()};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);

@@ -1,4 +1,5 @@
-#include "tpm/esys_tpm.hpp"
+#include "base/secret.hpp"
+#include "bus/identities.hpp"
 #include "updated/bus_objects.hpp"
 #include "updated/reboot_system.hpp"
 #include "updated/update_ports.hpp"
@@ -8,8 +9,10 @@ using namespace lethe;
 static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
+    TRY(lock_down_process());
     SystemdPcrlock pcrlock(pcrlock_paths());
-    UpdateService service(machine_ports(pcrlock, [&](std::string_view step, unsigned percent) {
+    const auto policy_keys = [] { return read_policy_keys().and_then(PolicyKeys::decode); };
+    UpdateService service(machine_ports(pcrlock, policy_keys, [&](std::string_view step, unsigned percent) {
         if (published) published->progress(step, percent);
     }));
     MachineReboots system;

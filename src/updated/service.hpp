@@ -79,6 +79,7 @@ private:
 
     UpdatePorts ports_;
     UpdateStatus status_;
+    std::string repaired_;  ///< what was done about a damaged policy file since this service started
 };
 
 }  // namespace lethe

@@ -84,7 +84,7 @@ Result<void> UpdateService::missing(const Error& error) {
 
 Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_ = {};
-    if (const auto read = machine.read_policy(); !read) return missing(read.error());
+    if (const auto read = machine.read_policy(ports_); !read) return missing(read.error());
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
     const auto releases = TRY(machine.releases.list());
@@ -94,6 +94,8 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_.admitted = TRY(admitted(ports_, machine, releases));
     if (machine.running.on_trial()) status_.policy = PolicyState::trial;
     else status_.policy = admits_one_release(machine.in_force.policy) ? PolicyState::running : PolicyState::staged;
+    if (!machine.repaired.empty()) repaired_ = machine.repaired;
+    status_.reason = repaired_;
     return {};
 }
 

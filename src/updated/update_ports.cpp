@@ -49,12 +49,14 @@ SystemdPcrlock::Paths pcrlock_paths() {
     return paths;
 }
 
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<void(std::string_view, unsigned)> progress) {
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys,
+                          std::function<void(std::string_view, unsigned)> progress) {
     const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
     return {.open_tpm = open_tpm,
             .open_store = [open_tpm] { return open_machine_store(open_tpm); },
             .open_esp = open_esp,
             .pcrlock = pcrlock,
+            .policy_keys = std::move(policy_keys),
             .booted_image = booted_image,
             .read_boot = read_boot,
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },

@@ -105,6 +105,8 @@ std::string file_stem(const ObjectId& id) {
             return "state";
         case ObjectKind::minimal:
             return "minimal";
+        case ObjectKind::policy_copy:
+            return "policy-copy";
     }
     std::unreachable();
 }

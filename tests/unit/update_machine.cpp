@@ -44,6 +44,7 @@ std::vector<UpdateState> UpdateMoment::after_cut(std::size_t most, std::mt19937&
 BootingMachine::Running::Running(BootingMachine& machine, ReleaseName release)
     : release(std::move(release)),
       pcrlock({.tpm = machine.state.tpm,
+               .index_pin = machine.state.index_pin,
                .events = events,
                .read = [&machine](const fs::path& file) { return machine.read_file(file); },
                .before = [&machine](const std::string& what) { machine.before(what); },
@@ -122,6 +123,10 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
                 return std::make_unique<RefusingEsp>(std::make_unique<RecordedEsp>(state.medium, state.one_shot, tell), ask);
             },
             .pcrlock = pcrlock,
+            .policy_keys = [this]() -> Result<PolicyKeys> {
+                if (!running_->vault) return fail(ErrorKind::wrong_state, "the vault is shut");
+                return running_->vault->policy_keys();
+            },
             .booted_image = [this] { return booted_image(); },
             .read_boot = [=, this](const BootedImage& image) -> Result<BootReading> {
                 TRY(ask("read the files of a boot"));
@@ -130,6 +135,12 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             .trust = [](bool) -> Result<ReleaseTrust> { return ReleaseTrust{{certificate_of("release"), certificate_of("another")}, {}}; },
             .last_update = last_update(),
             .progress = [](std::string_view, unsigned) {}};
+}
+
+// lethe-identityd, when it starts.
+void BootingMachine::open_vault() {
+    auto key = open_vault_of(Store(std::make_unique<RecordedFolder>(state.medium, "", [](const std::string&) {})), state.tpm);
+    if (key) running_->vault = std::move(*key);
 }
 
 std::optional<Digest> BootingMachine::vault() {
@@ -148,11 +159,12 @@ void BootingMachine::put(const ReleaseSpec& release, const BesideFiles& beside) 
 void BootingMachine::enroll() {
     const auto pcrs = required_pcrs(state.secure_boot, {});
     ASSERT_TRUE(lock_running_boot(pcrlock(), booted_image().value(), pcrs));
-    const auto made = pcrlock().make_policy(pcrs);
+    VaultKey key = VaultKey::random();
+    const auto made = pcrlock().make_policy(pcrs, key.policy_keys().pin);
     ASSERT_TRUE(made) << made.error().message;
     Store kept = store();
     ASSERT_TRUE(kept.write_framed({ObjectKind::policy, ""}, as_octets(*pcrlock().file)));
-    const auto vault = seal_new_vault(state.tpm, policy_index_handle);
+    const auto vault = seal_vault_key(state.tpm, policy_index_handle, std::move(key));
     ASSERT_TRUE(vault && store_vault(kept, vault->record));
     state.vault = this->vault();
     ASSERT_TRUE(state.vault);

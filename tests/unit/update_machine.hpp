@@ -17,6 +17,7 @@ namespace lethe {
 struct UpdateState {
     Medium medium;         ///< the ESP, with the store at the top
     CopiedTpm tpm;         ///< with the PCRs of the running boot
+    std::string index_pin;  ///< of the policy's NV index
     std::string one_shot;  ///< of the boot loader
     std::optional<Octets> note;
     bool secure_boot = true;
@@ -78,6 +79,7 @@ private:
         ReleaseName release;
         std::vector<LogEvent> events;
         BootedPcrlock pcrlock;
+        std::optional<VaultKey> vault;  ///< as lethe-identityd keeps what derives from it, once it has opened it
         UpdateService service;
     };
 
@@ -89,6 +91,7 @@ private:
     void measure_boot();
     void reach(std::string_view phase);
     bool on_trial() const;
+    void open_vault();
     bool run_services();
     void enroll();
     Result<BootedImage> booted_image() const;

@@ -117,6 +117,7 @@ bool BootingMachine::on_trial() const {
 // @return false when it reboots.
 bool BootingMachine::run_services() {
     opened = state.vault && vault() == state.vault;
+    open_vault();
     service().settle();
     keep_note();
     if ((state.vault && !opened) || unhealthy.contains(version())) {
