@@ -94,9 +94,10 @@ Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const Polic
     if (slot && slot->json == copy->json) return PolicyFileInForce{std::move(*slot), {}};
     if (copy) {
         copy->generation = TRY(write_policy_slot(store, *copy, slot.value_or(*copy)));
-        return PolicyFileInForce{std::move(*copy), slot ? "the policy file in the store had been changed, and was put back from its encrypted copy"
-                                                        : "the policy file in the store was lost or had been replaced by an older one, and was "
-                                                          "put back from its encrypted copy"};
+        return PolicyFileInForce{std::move(*copy),
+                                 slot ? "the policy file in the store had been changed, and was put back from its encrypted copy"
+                                      : "the policy file in the store was lost or had been replaced by an older one, and was "
+                                        "put back from its encrypted copy"};
     }
     return PolicyFileInForce{TRY(policy_file_from_tpm(tpm)),
                              "the policy file in force was lost with its copy; the policy is written again for the running release"};

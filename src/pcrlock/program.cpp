@@ -69,12 +69,13 @@ Result<Outcome> SystemdPcrlock::call(std::vector<std::string> arguments) {
     const std::string verb = arguments.front();
     arguments.insert(arguments.begin(), paths_.program);
     arguments.push_back("--no-pager");
-    Outcome outcome = TRY(run({.arguments = std::move(arguments),
-                               .environment = {"CREDENTIALS_DIRECTORY=" + (paths_.scratch / "credentials").native(), "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin", "SYSTEMD_COLORS=0", "SYSTEMD_LOG_LEVEL=info",
-                                               "SYSTEMD_LOG_TARGET=console", "SYSTEMD_RELAX_XBOOTLDR_CHECKS=1",
-                                               "SYSTEMD_TPM2_HASH_ALGORITHMS=sha256", "SYSTEMD_XBOOTLDR_PATH=" + paths_.scratch.native()},
-                               .standard_input = {},
-                               .limit = time_limit}));
+    Outcome outcome = TRY(run(
+        {.arguments = std::move(arguments),
+         .environment = {"CREDENTIALS_DIRECTORY=" + (paths_.scratch / "credentials").native(), "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin",
+                         "SYSTEMD_COLORS=0", "SYSTEMD_LOG_LEVEL=info", "SYSTEMD_LOG_TARGET=console", "SYSTEMD_RELAX_XBOOTLDR_CHECKS=1",
+                         "SYSTEMD_TPM2_HASH_ALGORITHMS=sha256", "SYSTEMD_XBOOTLDR_PATH=" + paths_.scratch.native()},
+         .standard_input = {},
+         .limit = time_limit}));
     if (outcome.exit_status != 0)
         return fail(pcr_changed(outcome.standard_error) ? ErrorKind::policy_mismatch : ErrorKind::io, "systemd-pcrlock {} failed: {}", verb,
                     last_line(outcome.standard_error));
@@ -99,8 +100,9 @@ Result<PcrPolicy> SystemdPcrlock::predict(std::span<const unsigned> pcrs) {
 Result<void> SystemdPcrlock::try_make_policy(std::span<const unsigned> pcrs, const std::string& recovery_pin) {
     Result<void> made;
     for (int attempt = 0; attempt < make_policy_attempts; ++attempt) {
-        const auto outcome = call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", policy_index_handle),
-                                   "--entry-token=literal:lethe", "--force", "--recovery-pin=" + recovery_pin, "--policy=" + paths_.policy.native()});
+        const auto outcome =
+            call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", policy_index_handle),
+                  "--entry-token=literal:lethe", "--force", "--recovery-pin=" + recovery_pin, "--policy=" + paths_.policy.native()});
         made = outcome ? Result<void>() : std::unexpected(outcome.error());
         if (made || made.error().kind != ErrorKind::policy_mismatch) break;
     }

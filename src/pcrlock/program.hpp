@@ -24,9 +24,9 @@ public:
 
     /// Makes the NV index, or rewrites it, with what predict() says, and writes the policy file.
     ///
-    /// An index is rewritten on the PIN alone, whatever policy is in force and whatever the file says of its own PIN. Of one that an earlier
-    /// release has made, nobody knows the PIN: it is rewritten as that release did, with the PIN that the file has sealed to the policy in
-    /// force.
+    /// An index is rewritten on the PIN alone, whatever policy is in force and whatever the file says of its own PIN. Of one that an
+    /// earlier release has made, nobody knows the PIN: it is rewritten as that release did, with the PIN that the file has sealed to the
+    /// policy in force.
     /// @param pin  of the index: PolicyKeys::pin.
     virtual Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) = 0;
 

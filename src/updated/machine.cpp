@@ -74,7 +74,8 @@ bool admits_one_release(const PcrPolicy& policy) {
         const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);
         return found == policy.end() || found->values.size() <= count;
     };
-    return !policy.empty() && has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) && has_at_most(pcr::sysexts, 1);
+    return !policy.empty() && has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) &&
+           has_at_most(pcr::sysexts, 1);
 }
 
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {

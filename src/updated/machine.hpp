@@ -26,7 +26,6 @@ struct UpdateMachine {
     /// @error policy_mismatch, rollback  the policy does not admit this boot, or none in the store is in force.
     static Result<UpdateMachine> open(const UpdatePorts& ports);
 
-
     /// Reads the policy in force anew. @error policy_mismatch, rollback
     Result<void> read_policy(const UpdatePorts& ports);
 

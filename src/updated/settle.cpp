@@ -93,6 +93,7 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
         status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     status_.admitted = TRY(admitted(ports_, machine, releases));
     if (machine.running.on_trial()) status_.policy = PolicyState::trial;
+    else if (machine.in_force.policy.empty()) status_.policy = PolicyState::mismatch;
     else status_.policy = admits_one_release(machine.in_force.policy) ? PolicyState::running : PolicyState::staged;
     if (!machine.repaired.empty()) repaired_ = machine.repaired;
     status_.reason = repaired_;

@@ -9,6 +9,7 @@ namespace lethe {
 SystemdPcrlock::Paths pcrlock_paths();
 
 /// The ports of the machine that this runs on. Borrows `pcrlock`.
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys, std::function<void(std::string_view, unsigned)> progress);
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys,
+                          std::function<void(std::string_view, unsigned)> progress);
 
 }  // namespace lethe

@@ -19,7 +19,8 @@ enum class ObjectKind : std::uint8_t {
     keyring = 7,    ///< relays, identities and recovery in one compact object, for a machine that keeps them in the TPM
     state = 8,      ///< the snapshots of all relays' state (vault/snapshots.hpp)
     minimal = 9,    ///< of each relay the little that brings its bandwidth back, in the TPM (vault/minimal_states.hpp)
-    policy_copy = 11,  ///< the policy file once more, encrypted: what becomes of the file is noticed, and repaired (pcrlock/policy_copy.hpp)
+    policy_copy =
+        11,  ///< the policy file once more, encrypted: what becomes of the file is noticed, and repaired (pcrlock/policy_copy.hpp)
 };
 
 /// Names an object; `name` is empty for kinds of which there is one, else a relay's name.
@@ -29,7 +30,8 @@ struct ObjectId {
     auto operator<=>(const ObjectId&) const = default;
 };
 
-/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "policy-copy": the stem of the two slot files.
+/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "policy-copy": the stem of the two slot
+/// files.
 std::string file_stem(const ObjectId& id);
 
 /// A relay's name: a lower-case letter, then up to 18 lower-case letters and digits, so that it fits a FAT name, a D-Bus path, a user name

@@ -64,7 +64,8 @@ Secret PolicyKeys::encode() const {
 }
 
 Result<PolicyKeys> PolicyKeys::decode(const Secret& octets) {
-    if (octets.size() != pin_octets + crypto_kdf_KEYBYTES) return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
+    if (octets.size() != pin_octets + crypto_kdf_KEYBYTES)
+        return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
     const OctetView view = octets.expose();
     return PolicyKeys{Secret::copy_of(view.first(pin_octets)), Secret::copy_of(view.subspan(pin_octets))};
 }

@@ -153,8 +153,10 @@ Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs, const Se
         return fail(ErrorKind::io, "Argument list too long");
     std::string json = policy_json(policy);
     if (file) {
-        const PolicyFile present = TRY(parse_policy_file(*file));
-        if (boot_.index_pin.empty() || as_text(pin.expose()) != boot_.index_pin) TRY(check_own_pin(present));
+        // With the PIN of the index it looks at no value of a PCR in its file.
+        const bool knows_pin = !boot_.index_pin.empty() && as_text(pin.expose()) == boot_.index_pin;
+        const PolicyFile present = knows_pin ? PolicyFile{{}, policy_index_handle, *file} : TRY(parse_policy_file(*file));
+        if (!knows_pin) TRY(check_own_pin(present));
         json = TRY(with_policy(present, policy)).json;
     } else if (boot_.tpm.nv_index(policy_index_handle)) {
         return fail(ErrorKind::io, "NV index already allocated");

@@ -127,7 +127,8 @@ TEST_F(Program, AnIndexOfAnEarlierReleaseIsRewrittenWithThePinInItsFile) {
 TEST_F(Program, WhenNeitherPinWritesTheIndexTheFirstReasonIsTold) {
     write("lib/systemd/pcrlock.json", policy_json({{4, {digest_of(4)}}}));
     does("case \"$*\" in *query*) echo 'a policy check failed' >&2;; *) echo 'PolicyOR' >&2;; esac; exit 1");
-    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, pin).error().message, "systemd-pcrlock make-policy failed: a policy check failed");
+    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, pin).error().message,
+              "systemd-pcrlock make-policy failed: a policy check failed");
 }
 
 TEST_F(Program, TheCredentialForTheEspDoesNotStay) {

@@ -15,10 +15,10 @@ namespace lethe {
 
 /// What a boot leaves to the next: a value.
 struct UpdateState {
-    Medium medium;         ///< the ESP, with the store at the top
-    CopiedTpm tpm;         ///< with the PCRs of the running boot
+    Medium medium;          ///< the ESP, with the store at the top
+    CopiedTpm tpm;          ///< with the PCRs of the running boot
     std::string index_pin;  ///< of the policy's NV index
-    std::string one_shot;  ///< of the boot loader
+    std::string one_shot;   ///< of the boot loader
     std::optional<Octets> note;
     bool secure_boot = true;
     std::optional<Digest> vault;  ///< digest of a key that the vault was sealed with; not in the machine but in the world

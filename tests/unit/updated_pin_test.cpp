@@ -43,7 +43,7 @@ protected:
         machine.state.medium.sync(file);
     }
     void lose(const std::string& stem) {
-        for (const std::string file : {stem + ".a", stem + ".b"})
+        for (const std::string& file : {stem + ".a", stem + ".b"})
             if (machine.state.medium.exists(file)) put(file, Octets(64, 0xff));
     }
     void expect_runs_alone(const std::string& version) {
@@ -62,9 +62,7 @@ protected:
     }
     // The policy file in force has its own PIN again, in the slot from which the next policy is written.
     bool is_whole() { return in_force().json.contains(policy_pin_blob); }
-    PolicyFile in_force() {
-        return confirmed_policy_file(machine.state.tpm, read_policy_files(machine.store()).value()).value();
-    }
+    PolicyFile in_force() { return confirmed_policy_file(machine.state.tpm, read_policy_files(machine.store()).value()).value(); }
 
     BootingMachine machine;
 };
