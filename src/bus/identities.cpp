@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/file.hpp"
 #include "bus/client.hpp"
 
 namespace lethe {
@@ -50,6 +51,17 @@ Result<IdentityStatus> read_identities() {
         std::ranges::sort(status.relays, {}, &RelayIdentity::name);
         return status;
     });
+}
+
+Result<Secret> read_policy_keys() {
+    constexpr std::size_t limit_octets = 1024;
+    const sdbus::UnixFd file = TRY(on_bus(service, [](sdbus::IConnection& connection) {
+        const auto proxy = sdbus::createProxy(connection, sdbus::ServiceName{service}, sdbus::ObjectPath{path});
+        sdbus::UnixFd given;
+        proxy->callMethod("PolicyKeys").onInterface(manager_interface).storeResultsTo(given);
+        return given;
+    }));
+    return read_secret_descriptor(file.get(), "the keys of the policy", limit_octets);
 }
 
 }  // namespace lethe

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 
 namespace lethe {
 
@@ -26,5 +27,9 @@ struct IdentityStatus {
 /// @error wrong_state  lethe-identityd is not running, or there is no bus.
 /// @error io           it answers with an error, or not in time.
 Result<IdentityStatus> read_identities();
+
+/// What changes the policy of this vault, as lethe-identityd hands it to root: encoded PolicyKeys.
+/// @error as to_error(); wrong_state when the vault is shut
+Result<Secret> read_policy_keys();
 
 }  // namespace lethe

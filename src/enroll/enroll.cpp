@@ -13,6 +13,7 @@ namespace {
 
 const ObjectId vault_id{ObjectKind::vault, ""};
 const ObjectId policy_id{ObjectKind::policy, ""};
+const ObjectId policy_copy_id{ObjectKind::policy_copy, ""};
 const ObjectId enrolling_id{ObjectKind::enrolling, ""};
 const ObjectId state_id{ObjectKind::state, ""};
 const ObjectId ledger_id{ObjectKind::ledger, ""};
@@ -24,7 +25,7 @@ Result<bool> vault_is_whole(const Store& store) {
 }
 
 Result<void> erase_objects(Store& store) {
-    for (const ObjectId& id : {vault_id, policy_id, state_id, ledger_id}) TRY(store.erase(id));
+    for (const ObjectId& id : {vault_id, policy_id, policy_copy_id, state_id, ledger_id}) TRY(store.erase(id));
     return erase_lists(store);
 }
 
@@ -97,12 +98,11 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
 
 Result<void> enroll_marked(const EnrolmentPorts& ports, const EnrolmentRequest& request) {
     TRY(set_mark(ports.tpm, UnderWay::enrolment));
+    VaultKey key = VaultKey::random();
     const LockedBoot boot = TRY(lock_boot(ports, request.extra_pcrs));
-    const PolicyFile file = TRY(make_policy(ports, boot));
-    ports.progress("writing the policy to the store");
-    TRY(ports.store.write_framed(policy_id, as_octets(file.json)));
-    ports.progress("sealing a new vault key");
-    const NewVault vault = TRY(seal_new_vault(ports.tpm, policy_index_handle));
+    TRY(make_policy(ports, boot, key.policy_keys()));
+    ports.progress("sealing the new vault key");
+    const NewVault vault = TRY(seal_vault_key(ports.tpm, policy_index_handle, std::move(key)));
     Roster roster;
     for (const std::string& name : request.relays) roster.emplace(name, RosterEntry{});
     TRY(open_keyring(ports.store, ports.store_in_tpm, vault.key)->write_roster(roster));

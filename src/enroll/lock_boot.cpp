@@ -36,9 +36,13 @@ Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsign
     return LockedBoot{pcrs, std::move(log)};
 }
 
-Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot) {
+Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, const PolicyKeys& keys) {
     ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
-    return make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, boot.log);
+    const PolicyFile file = TRY(make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, keys.pin, boot.log));
+    ports.progress("writing the policy to the store");
+    TRY(ports.store.write_framed({ObjectKind::policy, ""}, as_octets(file.json)));
+    if (ports.store_in_tpm) return {};
+    return write_policy_copy(ports.store, keys, file);
 }
 
 Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKey& key) {

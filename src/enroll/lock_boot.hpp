@@ -20,8 +20,8 @@ Result<void> check_secure_boot(const EnrolmentPorts& ports);
 /// machine was not booted from what is on its ESP.
 Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs);
 
-/// Makes the policy of that boot. @error as make_checked_policy()
-Result<PolicyFile> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot);
+/// Makes the policy of that boot, and writes its file to the store, with its encrypted copy. @error as make_checked_policy()
+Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, const PolicyKeys& keys);
 
 Result<bool> policy_index_exists(Tpm& tpm);
 

@@ -70,9 +70,7 @@ Result<void> undo(const EnrolmentPorts& ports, bool counts) {
 Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, VaultKey key, const RecoveryPublicKey& recipient) {
     TRY(set_mark(ports.tpm, UnderWay::adoption));  // from when the vault opens until it is anchored
     TRY(remove_policy(ports));
-    const PolicyFile file = TRY(make_policy(ports, boot));
-    ports.progress("writing the policy to the store");
-    TRY(ports.store.write_framed({ObjectKind::policy, ""}, as_octets(file.json)));
+    TRY(make_policy(ports, boot, key.policy_keys()));
     ports.progress("sealing the vault key to this TPM");
     auto vault = TRY(seal_vault_key(ports.tpm, policy_index_handle, std::move(key)));
     vault.record.recovery = box_vault_key(vault.key, recipient);

@@ -102,6 +102,13 @@ private:
             return service_.set_recovery_key(TRY(parse_recovery_public(key)));
         });
     }
+    sdbus::UnixFd PolicyKeys() override {
+        return answer([&] -> Result<sdbus::UnixFd> {
+            const auto* keys = TRY(service_.policy_keys());
+            const auto file = TRY(sealed_memory_file(keys->encode().expose()));
+            return sdbus::UnixFd{file.get()};  // duplicates it
+        });
+    }
     void Reload() override {
         change([&] {
             service_.restore();

@@ -36,6 +36,11 @@ Result<Keyring*> IdentityService::open_keyring() const {
     return open_->keyring.get();
 }
 
+Result<const PolicyKeys*> IdentityService::policy_keys() const {
+    TRY(open_keyring());
+    return &open_->policy_keys;
+}
+
 Result<Roster> IdentityService::list_of_relays() const {
     auto roster = TRY(open_keyring())->roster();
     if (!roster) return in_context(roster.error(), "the list of relays");

@@ -50,7 +50,7 @@ Result<IdentityService::Open> IdentityService::open() {
     TRY(compared);
     store->watch(anchor);
     auto keyring = lethe::open_keyring(*store, in_tpm, key);
-    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor)};
+    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor), key.policy_keys()};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);

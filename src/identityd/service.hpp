@@ -60,6 +60,9 @@ public:
     /// Why the vault key is not sealed to the recovery key as it is set; none when it is.
     const std::optional<Error>& recovery_trouble() const { return recovery_trouble_; }
 
+    /// What lethe-updated changes the policy with. Lives as long as the vault stays open here. @error wrong_state  it is shut.
+    Result<const PolicyKeys*> policy_keys() const;
+
     /// Makes, seals and installs a new relay.
     /// @error already_exists  there is such an identity, readable or not, or there was one.
     Result<void> create_relay(const std::string& name);
@@ -111,6 +114,7 @@ private:
         std::unique_ptr<Keyring> keyring;
         std::vector<unsigned> pcrs;  ///< that the policy in force holds
         std::shared_ptr<Anchor> anchor;
+        PolicyKeys policy_keys;
     };
     /// The vault, before anything is believed that the store says.
     struct Vault {

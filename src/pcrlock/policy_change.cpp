@@ -7,8 +7,6 @@
 namespace lethe {
 namespace {
 
-const ObjectId policy_id{ObjectKind::policy, ""};
-
 Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy& policy, const EventLog& log, OctetView content) {
     auto boots = change.boots;
     boots.push_back(TRY(tpm.read_pcrs(change.pcrs)));
@@ -18,8 +16,8 @@ Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy&
 
 }  // namespace
 
-Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const EventLog& log) {
-    TRY(pcrlock.make_policy(pcrs));
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const Secret& pin, const EventLog& log) {
+    TRY(pcrlock.make_policy(pcrs, pin));
     PolicyFile file = TRY(pcrlock.policy_file());
     TRY(check_gate(pcrs, file.policy, TRY(tpm.read_pcrs(pcrs)), log));
     if (file.nv_handle != policy_index_handle || !TRY(is_in_force(file.policy, TRY(tpm.nv_read(policy_index_handle)))))
@@ -28,21 +26,22 @@ Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<con
     return file;
 }
 
-Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyChange& change) {
+Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyFile& in_force, const PolicyKeys& keys,
+                                 const PolicyChange& change) {
     const EventLog log = TRY(pcrlock.log());
     const PcrPolicy wanted = TRY(pcrlock.predict(change.pcrs));
     TRY(check_policy(tpm, change, wanted, log, authorized_policy_content(TRY(pcrlock_policy(wanted)))));
 
-    PolicyFile in_force = TRY(confirmed_policy_file(tpm, TRY(read_policy_files(store))));
     TRY(pcrlock.write_policy_file(in_force.json));  // what make-policy builds on; a reboot has emptied its folder
     if (in_force.policy == wanted) return in_force;
 
     PolicyFile candidate = TRY(with_policy(in_force, wanted));
-    candidate.generation = TRY(store.write_framed_beside(policy_id, as_octets(candidate.json), in_force.generation));
-    const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, log);
+    candidate.generation = TRY(write_policy_slot(store, candidate, in_force));
+    TRY(write_policy_copy(store, keys, candidate));
+    const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, keys.pin, log);
     // What the index holds has to be in the store, whatever is wrong with it: without its file no boot opens the vault.
     if (const auto written = pcrlock.policy_file(); written && written->policy != wanted && written->policy != in_force.policy)
-        TRY(store.write_framed_beside(policy_id, as_octets(written->json), in_force.generation));
+        TRY(write_policy_slot(store, *written, in_force));
     const PolicyFile made = TRY(checked);
     if (made.policy != wanted)
         return fail(ErrorKind::policy_mismatch, "systemd-pcrlock has made another policy than it predicted; it was written");

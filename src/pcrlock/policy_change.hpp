@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pcrlock/policy_in_force.hpp"
 #include "pcrlock/program.hpp"
 
 namespace lethe {
@@ -7,9 +8,10 @@ namespace lethe {
 /// Makes the policy of the components that there are, which defines the NV index or rewrites it, and checks what was written: the policy
 /// file has every required PCR with its present value, and the index holds the digest of that file.
 ///
+/// @param pin  of the NV index.
 /// @param log  of this boot, to say why a PCR is not there.
 /// @error policy_mismatch  one of these does not hold.
-Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const EventLog& log);
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const Secret& pin, const EventLog& log);
 
 /// A policy in the place of the one in force: what the components that there are admit.
 struct PolicyChange {
@@ -18,12 +20,13 @@ struct PolicyChange {
 };
 
 /// Changes the policy in the NV index, so that power can go at any instant: the policy file that systemd-pcrlock is going to write is in
-/// the store, beside the one in force, before the index is written. Proves afterwards that the vault opens to the present boot and to all
-/// of `change.boots`. Nothing to do when that policy is in force already.
+/// the store, beside the one in force and with its encrypted copy, before the index is written. Proves afterwards that the vault opens to
+/// the present boot and to all of `change.boots`. Nothing to do when that policy is in force already.
 ///
+/// @param in_force  as repair_policy_file() has found it.
 /// @return the file that is in force, from the store.
 /// @error policy_mismatch  the gate or the proof: before the index was written, unless the message says otherwise.
-/// @error rollback         no policy file in the store is the one in force.
-Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyChange& change);
+Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyFile& in_force, const PolicyKeys& keys,
+                                 const PolicyChange& change);
 
 }  // namespace lethe

@@ -1,5 +1,9 @@
 #include "pcrlock/program.hpp"
 
+#include <fcntl.h>
+
+#include <utility>
+
 #include "base/file.hpp"
 #include "pcrlock/json.hpp"
 
@@ -9,6 +13,7 @@ namespace {
 
 constexpr std::size_t prediction_limit_octets = 1 << 20;
 constexpr std::size_t prediction_limit_values = 4096;
+constexpr std::size_t pin_limit_octets = 128;
 constexpr std::size_t policy_file_limit_octets = 64 * 1024;
 constexpr int make_policy_attempts = 5;
 constexpr std::chrono::seconds time_limit{300};  // a TPM behind a slow bus, an emulated machine
@@ -27,6 +32,30 @@ bool pcr_changed(std::string_view standard_error) {
     return standard_error.contains("PCR have changed since checked") || standard_error.contains("Stale file handle");
 }
 
+// The PIN as a credential, for as long as this lives.
+class PinCredential {
+public:
+    static Result<PinCredential> write(const std::filesystem::path& folder, const Secret& pin) {
+        const auto file = folder / "pcrlock.recovery-pin";
+        wipe(file);  // of a process that died
+        TRY(write_new_file(AT_FDCWD, file, pin.expose(), 0600));
+        return PinCredential(file);
+    }
+    PinCredential(PinCredential&& other) noexcept : file_(std::exchange(other.file_, {})) {}
+    PinCredential& operator=(PinCredential&&) = delete;
+    ~PinCredential() { wipe(file_); }
+
+private:
+    explicit PinCredential(std::filesystem::path file) : file_(std::move(file)) {}
+    static void wipe(const std::filesystem::path& file) {
+        if (file.empty()) return;
+        if (const auto fd = open_file(AT_FDCWD, file, O_WRONLY)) (void)write_all(fd->get(), Octets(pin_limit_octets));
+        std::error_code error;
+        std::filesystem::remove(file, error);
+    }
+    std::filesystem::path file_;
+};
+
 Result<void> make_folder(const std::filesystem::path& folder) {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
@@ -40,12 +69,13 @@ Result<Outcome> SystemdPcrlock::call(std::vector<std::string> arguments) {
     const std::string verb = arguments.front();
     arguments.insert(arguments.begin(), paths_.program);
     arguments.push_back("--no-pager");
-    Outcome outcome = TRY(run({.arguments = std::move(arguments),
-                               .environment = {"LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin", "SYSTEMD_COLORS=0", "SYSTEMD_LOG_LEVEL=info",
-                                               "SYSTEMD_LOG_TARGET=console", "SYSTEMD_RELAX_XBOOTLDR_CHECKS=1",
-                                               "SYSTEMD_TPM2_HASH_ALGORITHMS=sha256", "SYSTEMD_XBOOTLDR_PATH=" + paths_.scratch.native()},
-                               .standard_input = {},
-                               .limit = time_limit}));
+    Outcome outcome = TRY(run(
+        {.arguments = std::move(arguments),
+         .environment = {"CREDENTIALS_DIRECTORY=" + (paths_.scratch / "credentials").native(), "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin",
+                         "SYSTEMD_COLORS=0", "SYSTEMD_LOG_LEVEL=info", "SYSTEMD_LOG_TARGET=console", "SYSTEMD_RELAX_XBOOTLDR_CHECKS=1",
+                         "SYSTEMD_TPM2_HASH_ALGORITHMS=sha256", "SYSTEMD_XBOOTLDR_PATH=" + paths_.scratch.native()},
+         .standard_input = {},
+         .limit = time_limit}));
     if (outcome.exit_status != 0)
         return fail(pcr_changed(outcome.standard_error) ? ErrorKind::policy_mismatch : ErrorKind::io, "systemd-pcrlock {} failed: {}", verb,
                     last_line(outcome.standard_error));
@@ -66,19 +96,32 @@ Result<PcrPolicy> SystemdPcrlock::predict(std::span<const unsigned> pcrs) {
     return json_policy(*TRY(json_array(document, "sha256")), prediction_limit_values);
 }
 
-Result<void> SystemdPcrlock::make_policy(std::span<const unsigned> pcrs) {
-    TRY(make_folder(paths_.scratch));
-    TRY(make_folder(paths_.policy.parent_path()));
+// --force: without it systemd-pcrlock compares its prediction with the file alone, whatever the index holds.
+Result<void> SystemdPcrlock::try_make_policy(std::span<const unsigned> pcrs, const std::string& recovery_pin) {
     Result<void> made;
     for (int attempt = 0; attempt < make_policy_attempts; ++attempt) {
-        const auto outcome = call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", policy_index_handle),
-                                   "--entry-token=literal:lethe", "--recovery-pin=hide", "--policy=" + paths_.policy.native()});
+        const auto outcome =
+            call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", policy_index_handle),
+                  "--entry-token=literal:lethe", "--force", "--recovery-pin=" + recovery_pin, "--policy=" + paths_.policy.native()});
         made = outcome ? Result<void>() : std::unexpected(outcome.error());
         if (made || made.error().kind != ErrorKind::policy_mismatch) break;
     }
     std::error_code error;
-    std::filesystem::remove_all(paths_.scratch / "loader", error);  // the credential
+    std::filesystem::remove_all(paths_.scratch / "loader", error);  // the credential for the ESP
     return made;
+}
+
+Result<void> SystemdPcrlock::make_policy(std::span<const unsigned> pcrs, const Secret& pin) {
+    const auto credentials = paths_.scratch / "credentials";
+    TRY(make_folder(credentials));
+    TRY(make_folder(paths_.policy.parent_path()));
+    const auto made = [&] -> Result<void> {
+        const PinCredential credential = TRY(PinCredential::write(credentials, pin));
+        return try_make_policy(pcrs, "query");
+    }();
+    if (made || !policy_file()) return made;
+    // An index of an earlier release. When this fails, too, the first reason is the one that matters.
+    return try_make_policy(pcrs, "hide") ? Result<void>() : made;
 }
 
 Result<PolicyFile> SystemdPcrlock::policy_file() {

@@ -23,7 +23,12 @@ public:
     virtual Result<PcrPolicy> predict(std::span<const unsigned> pcrs) = 0;
 
     /// Makes the NV index, or rewrites it, with what predict() says, and writes the policy file.
-    virtual Result<void> make_policy(std::span<const unsigned> pcrs) = 0;
+    ///
+    /// An index is rewritten on the PIN alone, whatever policy is in force and whatever the file says of its own PIN. Of one that an
+    /// earlier release has made, nobody knows the PIN: it is rewritten as that release did, with the PIN that the file has sealed to the
+    /// policy in force.
+    /// @param pin  of the index: PolicyKeys::pin.
+    virtual Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) = 0;
 
     /// @error not_found  there is none.
     virtual Result<PolicyFile> policy_file() = 0;
@@ -44,15 +49,17 @@ public:
 
 /// The real one. Never its Varlink service, which in 257 takes no parameters and can replace a policy by an empty one.
 ///
-/// The recovery PIN is made by systemd-pcrlock, sealed under the policy itself, and shown to nobody ("hide"): a PIN that a person knows
-/// could admit any boot. What a person can recover with is the operator's recovery key of the vault.
+/// The recovery PIN derives from the vault key and is shown to nobody: a PIN that an operator knows could admit any boot. What an operator
+/// can recover with is the recovery key of the vault. systemd-pcrlock reads the PIN as a credential, a file in `scratch` that is wiped
+/// afterwards, so that it stands in no environment and in no list of arguments.
 class SystemdPcrlock : public Pcrlock {
 public:
     struct Paths {
         std::filesystem::path program = "/usr/lib/systemd/systemd-pcrlock";
         std::filesystem::path components = "/var/lib/pcrlock.d";
         std::filesystem::path policy = "/var/lib/systemd/pcrlock.json";
-        /// Stands for the ESP when make-policy writes its credential, which would be measured into PCR 12 at the next boot.
+        /// In memory. Stands for the ESP when make-policy writes its credential, which would be measured into PCR 12 at the next boot; and
+        /// holds the PIN while make-policy runs.
         std::filesystem::path scratch = "/run/lethe-pcrlock";
     };
     SystemdPcrlock() = default;
@@ -60,7 +67,7 @@ public:
 
     Result<EventLog> log() override;
     Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
-    Result<void> make_policy(std::span<const unsigned> pcrs) override;
+    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) override;
     Result<PolicyFile> policy_file() override;
     Result<void> write_policy_file(std::string_view json) override;
     Result<void> remove_policy_file() override;
@@ -71,6 +78,7 @@ public:
 
 private:
     Result<Outcome> call(std::vector<std::string> arguments);
+    Result<void> try_make_policy(std::span<const unsigned> pcrs, const std::string& recovery_pin);
 
     Paths paths_;
 };

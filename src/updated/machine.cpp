@@ -25,11 +25,12 @@ Result<RunningRelease> running_release(const UpdatePorts& ports, const BootedIma
     return RunningRelease{{.version = image->version}, file, booted.secure_boot};
 }
 
-// A policy that is lost is no sign of a machine without releases.
-Result<PolicyFile> policy_in_force(Tpm& tpm, const Store& store) {
+// With a shut vault nothing can be repaired, nor changed. A policy that is lost is no sign of a machine without releases.
+Result<PolicyFileInForce> policy_in_force(const UpdatePorts& ports, Tpm& tpm, Store& store) {
+    if (const auto keys = ports.policy_keys()) return repair_policy_file(tpm, store, *keys);
     auto file = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(tpm, files); });
     if (!file && file.error().kind == ErrorKind::not_found) return fail(ErrorKind::policy_mismatch, "{}", file.error().message);
-    return file;
+    return file.transform([](PolicyFile& found) { return PolicyFileInForce{std::move(found), {}}; });
 }
 
 std::vector<unsigned> pcrs_of(const PcrPolicy& policy) {
@@ -47,19 +48,21 @@ Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
     auto tpm = TRY(ports.open_tpm());
     BootedImage booted = TRY(ports.booted_image());
     RunningRelease running = TRY(running_release(ports, booted));
-    PolicyFile in_force = TRY(policy_in_force(*tpm, store));
+    auto [in_force, repaired] = TRY(policy_in_force(ports, *tpm, store));
     const auto admitted = pcrs_of(in_force.policy);
     if (const auto refused = refused_pcrs(in_force.policy, TRY(tpm->read_pcrs(admitted))); !refused.empty())
         return fail(ErrorKind::policy_mismatch, "the policy does not admit this boot: {}; boot the release that it admits",
                     in_words(refused));
     auto pcrs = required_pcrs(booted.secure_boot, admitted);
     Releases releases(*esp);
-    return UpdateMachine{std::move(tpm),    std::move(store),   std::move(esp),      releases,
-                         std::move(booted), std::move(running), std::move(in_force), std::move(pcrs)};
+    return UpdateMachine{std::move(tpm),     std::move(store),    std::move(esp),      releases,       std::move(booted),
+                         std::move(running), std::move(in_force), std::move(repaired), std::move(pcrs)};
 }
 
-Result<void> UpdateMachine::read_policy() {
-    in_force = TRY(policy_in_force(*tpm, store));
+Result<void> UpdateMachine::read_policy(const UpdatePorts& ports) {
+    auto found = TRY(policy_in_force(ports, *tpm, store));
+    in_force = std::move(found.file);
+    if (!found.repaired.empty()) repaired = std::move(found.repaired);
     return {};
 }
 
@@ -74,7 +77,8 @@ bool admits_one_release(const PcrPolicy& policy) {
         const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);
         return found == policy.end() || found->values.size() <= count;
     };
-    return has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) && has_at_most(pcr::sysexts, 1);
+    return !policy.empty() && has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) &&
+           has_at_most(pcr::sysexts, 1);
 }
 
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {
@@ -86,7 +90,8 @@ Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candi
     const PcrValues present = TRY(machine.present());
     PolicyChange change{machine.pcrs, TRY(boots_of(running, log, running, present))};
     if (candidate) std::ranges::move(TRY(boots_of(candidate->records, log, running, present)), std::back_inserter(change.boots));
-    machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, change));
+    const PolicyKeys keys = TRY(ports.policy_keys());
+    machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, machine.in_force, keys, change));
     return {};
 }
 

@@ -18,6 +18,7 @@ struct UpdateMachine {
     BootedImage booted;
     RunningRelease running;
     PolicyFile in_force;
+    std::string repaired;        ///< what was done about a damaged policy file; empty when nothing
     std::vector<unsigned> pcrs;  ///< that a policy has to hold: what has to be, and what the one in force holds besides
 
     /// @error not_found     no ESP, or not booted from one of its releases.
@@ -26,7 +27,7 @@ struct UpdateMachine {
     static Result<UpdateMachine> open(const UpdatePorts& ports);
 
     /// Reads the policy in force anew. @error policy_mismatch, rollback
-    Result<void> read_policy();
+    Result<void> read_policy(const UpdatePorts& ports);
 
     /// A release that lies beside the running one, as if it had been booted by the same loader.
     BootedImage booted_as(const ReleaseName& name) const;

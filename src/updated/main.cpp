@@ -1,5 +1,6 @@
+#include "base/secret.hpp"
+#include "bus/identities.hpp"
 #include "bus/systemd.hpp"
-#include "tpm/esys_tpm.hpp"
 #include "updated/bus_objects.hpp"
 #include "updated/reboot_system.hpp"
 #include "updated/update_ports.hpp"
@@ -9,9 +10,11 @@ using namespace lethe;
 static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
+    TRY(lock_down_process());
     SystemdPcrlock pcrlock(pcrlock_paths());
     const auto boot_complete = [] { return systemd::is_active("boot-complete.target"); };
-    UpdateService service(machine_ports(pcrlock, boot_complete, [&](std::string_view step, unsigned percent) {
+    const auto policy_keys = [] { return read_policy_keys().and_then(PolicyKeys::decode); };
+    UpdateService service(machine_ports(pcrlock, policy_keys, boot_complete, [&](std::string_view step, unsigned percent) {
         if (published) published->progress(step, percent);
     }));
     MachineReboots system;

@@ -12,6 +12,7 @@
 #include "image/trust.hpp"
 #include "pcrlock/program.hpp"
 #include "vault/open_store.hpp"
+#include "vault/vault.hpp"
 
 namespace lethe {
 
@@ -22,6 +23,8 @@ struct UpdatePorts {
     /// @error not_found  there is none: the machine boots from the network.
     std::function<Result<std::unique_ptr<Esp>>()> open_esp;
     Pcrlock& pcrlock;
+    /// Of the vault, for as long as a change takes. @error wrong_state  it is shut.
+    std::function<Result<PolicyKeys>()> policy_keys;
     std::function<Result<BootedImage>()> booted_image;
     /// The files of the running boot.
     std::function<Result<BootReading>(const BootedImage& image)> read_boot;

@@ -55,6 +55,8 @@ std::string_view name_of(PolicyState state) {
 // What is staged is left as it is: a person has to say that it is to go.
 Result<UpdateMachine> UpdateService::open_for_staging() {
     auto machine = TRY(open_settled());
+    if (machine.in_force.policy.empty())
+        return fail(ErrorKind::policy_mismatch, "what the policy admits is not known, and it cannot be written again: {}", status_.reason);
     if (machine.running.name.tries && !is_complete())
         return fail(ErrorKind::wrong_state, "release {} is on trial itself: wait until it is kept, see `lethectl update show`",
                     machine.running.name.version);

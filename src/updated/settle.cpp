@@ -102,7 +102,7 @@ PolicyState UpdateService::policy_state(UpdateMachine& machine) {
 
 Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_ = {};
-    if (const auto read = machine.read_policy(); !read) return missing(read.error());
+    if (const auto read = machine.read_policy(ports_); !read) return missing(read.error());
     status_.policy = PolicyState::unknown;
     status_.running = machine.running;
     status_.running->trial = machine.running.name.tries && !is_complete();
@@ -111,6 +111,7 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
     if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_))
         status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     status_.admitted = TRY(admitted(ports_, machine, releases));
+    if (!machine.repaired.empty()) notice(machine.repaired);
     status_.policy = policy_state(machine);
     tell(machine);
     return {};

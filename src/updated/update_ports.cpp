@@ -62,13 +62,14 @@ SystemdPcrlock::Paths pcrlock_paths() {
     return paths;
 }
 
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<bool>()> boot_complete,
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys, std::function<Result<bool>()> boot_complete,
                           std::function<void(std::string_view, unsigned)> progress) {
     const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
     return {.open_tpm = open_tpm,
             .open_store = [open_tpm] { return open_machine_store(open_tpm); },
             .open_esp = [&pcrlock] { return open_esp(pcrlock); },
             .pcrlock = pcrlock,
+            .policy_keys = std::move(policy_keys),
             .booted_image = [&pcrlock] { return booted_image(pcrlock); },
             .read_boot = read_boot,
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },

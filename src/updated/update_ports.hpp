@@ -9,7 +9,7 @@ namespace lethe {
 SystemdPcrlock::Paths pcrlock_paths();
 
 /// The ports of the machine that this runs on. Borrows `pcrlock`. @param boot_complete  asks systemd, over the bus.
-UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<bool>()> boot_complete,
+UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys, std::function<Result<bool>()> boot_complete,
                           std::function<void(std::string_view, unsigned)> progress);
 
 }  // namespace lethe

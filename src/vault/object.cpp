@@ -107,6 +107,8 @@ std::string file_stem(const ObjectId& id) {
             return "minimal";
         case ObjectKind::ledger:
             return "ledger";
+        case ObjectKind::policy_copy:
+            return "policy-copy";
     }
     std::unreachable();
 }

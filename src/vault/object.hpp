@@ -20,6 +20,7 @@ enum class ObjectKind : std::uint8_t {
     state = 8,      ///< the snapshots of all relays' state (vault/snapshots.hpp)
     minimal = 9,    ///< of each relay the little that brings its bandwidth back, in the TPM (vault/minimal_states.hpp)
     ledger = 10,    ///< the generation of the store, and what each object holds in it (vault/ledger.hpp)
+    policy_copy = 11,  ///< the policy file once more, encrypted: a change of it is noticed, and repaired (pcrlock/policy_in_force.hpp)
 };
 
 /// Names an object; `name` is empty for kinds of which there is one, else a relay's name.
@@ -29,7 +30,7 @@ struct ObjectId {
     auto operator<=>(const ObjectId&) const = default;
 };
 
-/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "minimal", "ledger": the stem of the two slot
+/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "minimal", "ledger", "policy-copy": the stem of the two slot
 /// files.
 std::string file_stem(const ObjectId& id);
 

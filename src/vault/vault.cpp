@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/secret_writer.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
@@ -12,7 +13,9 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t record_version = 2;
-constexpr std::uint64_t counter_subkey = 0x100, anchor_subkey = 0x101;  // part of the format; a kind has 8 bits
+// Part of the format; a kind has 8 bits.
+constexpr std::uint64_t counter_subkey = 0x100, anchor_subkey = 0x101, pin_subkey = 0x102;
+constexpr std::size_t pin_octets = 2 * crypto_kdf_KEYBYTES;  // in hexadecimal: systemd-pcrlock takes a text without NUL
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 const ObjectId vault_id{ObjectKind::vault, ""};
 
@@ -54,6 +57,20 @@ Result<std::optional<RecoveryBox>> read_recovery(OctetReader& reader) {
 
 }  // namespace
 
+Secret PolicyKeys::encode() const {
+    SecretWriter writer(pin_octets + crypto_kdf_KEYBYTES);
+    return writer.raw(pin.expose()).raw(copy.expose()).take();
+}
+
+Result<PolicyKeys> PolicyKeys::decode(const Secret& octets) {
+    if (octets.size() != pin_octets + crypto_kdf_KEYBYTES)
+        return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
+    const OctetView view = octets.expose();
+    return PolicyKeys{Secret::copy_of(view.first(pin_octets)), Secret::copy_of(view.subspan(pin_octets))};
+}
+
+VaultKey VaultKey::random() { return VaultKey(Secret::random(crypto_kdf_KEYBYTES)); }
+
 Secret VaultKey::subkey(std::uint64_t id) const {
     Secret key(crypto_kdf_KEYBYTES);
     crypto_kdf_derive_from_key(key.expose_mutable().data(), key.size(), id, "lethe-v1", key_.expose().data());
@@ -63,6 +80,14 @@ Secret VaultKey::subkey(std::uint64_t id) const {
 Secret VaultKey::kind_key(ObjectKind kind) const { return subkey(static_cast<std::uint64_t>(kind)); }
 Secret VaultKey::counter_authorisation() const { return subkey(counter_subkey); }
 Secret VaultKey::anchor_authorisation() const { return subkey(anchor_subkey); }
+
+PolicyKeys VaultKey::policy_keys() const {
+    constexpr std::string_view digits = "0123456789abcdef";
+    const Secret raw = subkey(pin_subkey);
+    SecretWriter pin(pin_octets);
+    for (const std::uint8_t octet : raw.expose()) pin.u8(digits[octet >> 4]).u8(digits[octet & 0xf]);
+    return {pin.take(), kind_key(ObjectKind::policy_copy)};
+}
 
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient) {
     return {recipient, box_key(BoxedKey::vault, key.key_, recipient)};
@@ -115,9 +140,7 @@ Result<VaultRecord> read_vault_record(const Store& store) {
     return fail(ErrorKind::wrong_state, "this machine is not enrolled: there is no vault in the store. Run `lethectl enroll`");
 }
 
-Result<NewVault> seal_new_vault(Tpm& tpm, std::uint32_t nv_handle) {
-    return seal_vault_key(tpm, nv_handle, VaultKey(Secret::random(crypto_kdf_KEYBYTES)));
-}
+Result<NewVault> seal_new_vault(Tpm& tpm, std::uint32_t nv_handle) { return seal_vault_key(tpm, nv_handle, VaultKey::random()); }
 
 Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key) {
     VaultRecord record;

@@ -133,8 +133,9 @@ Result<PcrPolicy> BootedPcrlock::predict(std::span<const unsigned> pcrs) {
     return policy;
 }
 
-// To write the index it has to open its PIN, which is sealed under the policy that it finds in its file.
-Result<void> BootedPcrlock::check_policy_in_force(const PolicyFile& present) const {
+// Its own PIN lies in its file, sealed under the policy that it finds there.
+Result<void> BootedPcrlock::check_own_pin(const PolicyFile& present) const {
+    if (!present.json.contains(policy_pin_blob)) return fail(ErrorKind::io, "Failed to unseal PIN: Integrity check failed");
     if (!TRY(is_in_force(present.policy, TRY(boot_.tpm.nv_read(policy_index_handle)))))
         return fail(ErrorKind::io, "the policy file is not the one in force");
     std::vector<unsigned> pcrs = present.policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
@@ -143,7 +144,7 @@ Result<void> BootedPcrlock::check_policy_in_force(const PolicyFile& present) con
     return {};
 }
 
-Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs) {
+Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs, const Secret& pin) {
     TRY(boot_.refuse("make-policy"));
     PcrPolicy policy = prediction(pcrs);
     predicts_otherwise(policy);
@@ -152,15 +153,19 @@ Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs) {
         return fail(ErrorKind::io, "Argument list too long");
     std::string json = policy_json(policy);
     if (file) {
-        const PolicyFile present = TRY(parse_policy_file(*file));
-        TRY(check_policy_in_force(present));
-        if (present.policy == policy) return {};  // "Prediction is identical to current policy, skipping update"
+        // With the PIN of the index it looks at no value of a PCR in its file.
+        const bool knows_pin = !boot_.index_pin.empty() && as_text(pin.expose()) == boot_.index_pin;
+        const PolicyFile present = knows_pin ? PolicyFile{{}, policy_index_handle, *file} : TRY(parse_policy_file(*file));
+        if (!knows_pin) TRY(check_own_pin(present));
         json = TRY(with_policy(present, policy)).json;
     } else if (boot_.tpm.nv_index(policy_index_handle)) {
         return fail(ErrorKind::io, "NV index already allocated");
     }
     boot_.before("systemd-pcrlock writes the index");
-    if (!file) ++indices_made;
+    if (!file) {
+        ++indices_made;
+        boot_.index_pin = as_text(pin.expose());
+    }
     boot_.tpm.authorize(policy_index_handle, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
     boot_.before("systemd-pcrlock writes its file");
     TRY(boot_.refuse("make-policy, between the index and its file"));

@@ -11,11 +11,13 @@ namespace lethe {
 
 /// systemd-pcrlock in one boot, which matches components with the events of that boot as the real one does: of a component the first
 /// variant that is found in the log claims its events, and a PCR with an event that nobody claims, or of a component that is not in the
-/// log, is left out without a word. Its policy file is gone with the boot.
+/// log, is left out without a word. Its policy file is gone with the boot. It rewrites an index on the PIN of that index; without it, on
+/// the one that the policy file has sealed to the policy in force.
 class BootedPcrlock final : public Pcrlock {
 public:
     struct Boot {
         CopiedTpm& tpm;
+        std::string& index_pin;               ///< of the index in that TPM; empty for one of which nobody knows the PIN
         const std::vector<LogEvent>& events;  ///< in order; those of the phases have a component
         std::function<Result<Octets>(const std::filesystem::path& file)> read;
         std::function<void(const std::string& what)> before;          ///< told of changes that outlive the boot
@@ -37,7 +39,7 @@ public:
 
     Result<EventLog> log() override;
     Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
-    Result<void> make_policy(std::span<const unsigned> pcrs) override;
+    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) override;
     Result<PolicyFile> policy_file() override;
     Result<void> write_policy_file(std::string_view json) override;
     Result<void> remove_policy_file() override;
@@ -52,7 +54,7 @@ private:
     AdmittedPcr allowed(unsigned pcr) const;
     PcrPolicy prediction(std::span<const unsigned> pcrs) const;
     Result<Records> measured_uki(const std::filesystem::path& file) const;
-    Result<void> check_policy_in_force(const PolicyFile& present) const;
+    Result<void> check_own_pin(const PolicyFile& present) const;
 
     Boot boot_;
 };

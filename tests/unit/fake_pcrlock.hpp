@@ -23,6 +23,9 @@ inline Digest secure_boot_is_on() {
     return digest;
 }
 
+/// Where such a file has its own PIN.
+constexpr std::string_view policy_pin_blob = R"("pinPrivate":"AN4=")";
+
 /// A policy file as systemd-pcrlock 257 writes it; the blobs stand for what only systemd reads.
 inline std::string policy_json(const PcrPolicy& policy, std::uint32_t nv_handle = policy_index_handle) {
     std::string values;
@@ -81,7 +84,7 @@ public:
         TRY(step("predict"));
         return prediction(pcrs);
     }
-    Result<void> make_policy(std::span<const unsigned> pcrs) override {
+    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret&) override {
         TRY(step("make-policy"));
         const PcrPolicy policy = prediction(pcrs);
         if (tpm_.nv_index(policy_index_handle)) return fail(ErrorKind::io, "NV index already allocated");

@@ -17,13 +17,18 @@ Octets random_octets(std::size_t count) {
 
 Octets name_of(OctetView what) { return authorized_policy_content(sha256(what)); }  // TPMT_HA too: the algorithm and the digest
 
-TpmReference reference(std::uint32_t handle, const Octets& name) { return {OctetWriter().u32(handle).sized16(name).take(), name}; }
+// Laid out as Esys_TR_Serialize does it: handle, name, kind, public area.
+TpmReference reference(std::uint32_t handle, const Octets& name) {
+    return {OctetWriter().u32(handle).sized16(name).u32(handle >> 24 == 0x01 ? 2 : 1).sized16(name).take(), name};
+}
 
 /// Whether the reference is this one; another one is `wrong_state`, and what is no reference is `corrupt`.
 Result<void> check_reference(const TpmReference& given, std::uint8_t handle_type, const Octets& present_name) {
     OctetReader reader(given.serialized);
     const std::uint32_t handle = TRY(reader.u32());
     const OctetView name = TRY(reader.sized16());
+    TRY(reader.u32());
+    TRY(reader.sized16());
     TRY(reader.end());
     if (handle >> 24 != handle_type || name.size() != 34 || !std::ranges::equal(name, given.name))
         return fail(ErrorKind::corrupt, "the reference is damaged; restore the vault record");

@@ -52,7 +52,7 @@ public:
     /// @param present  has the PCRs that are predicted.
     PolicyMaker(FakeTpm& present, IndexTpm& tpm, Before before) : FakePcrlock(present), tpm_(tpm), before_(std::move(before)) {}
 
-    Result<void> make_policy(std::span<const unsigned> pcrs) override {
+    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret&) override {
         const PcrPolicy policy = TRY(predict(pcrs));
         before_("systemd-pcrlock defines the index");
         tpm_.define_index(policy_index_handle);

@@ -24,7 +24,7 @@ public:
     std::optional<PcrPolicy> makes_instead;
 
     Result<PcrPolicy> predict(std::span<const unsigned>) override { return wanted; }
-    Result<void> make_policy(std::span<const unsigned>) override {
+    Result<void> make_policy(std::span<const unsigned>, const Secret&) override {
         TRY(refuse("make-policy"));
         const PcrPolicy made = makes_instead.value_or(wanted);
         steps_.emplace_back("index");
@@ -52,7 +52,11 @@ protected:
         pcrlock.wanted = both;
     }
 
-    Result<PolicyFile> change() { return change_policy(tpm, *store, pcrlock, {{4, 11}, boots}); }
+    Result<PolicyFile> change() {
+        const PolicyFile file = TRY(repair_policy_file(tpm, *store, keys)).file;
+        steps.clear();
+        return change_policy(tpm, *store, pcrlock, file, keys, {{4, 11}, boots});
+    }
     std::vector<std::uint64_t> generations() {
         std::vector<std::uint64_t> found;
         const auto versions = store->read_framed(policy_id).value();
@@ -70,6 +74,7 @@ protected:
     PcrPolicy present{{4, {digest_of(4)}}, {11, {digest_of(11)}}};
     PcrPolicy both{{4, {digest_of(4), digest_of(0x14)}}, {11, {digest_of(11), digest_of(0x21)}}};
     std::vector<PcrValues> boots{{{4, digest_of(0x14)}, {11, digest_of(0x21)}}};
+    PolicyKeys keys = VaultKey(Secret(32)).policy_keys();
     std::vector<std::string> steps;
     Medium medium;
     FakeTpm tpm;
@@ -82,7 +87,7 @@ TEST_F(PolicyChanges, AreInTheStoreBeforeTheyAreInTheIndex) {
     ASSERT_TRUE(changed) << changed.error().message;
     EXPECT_EQ(changed->policy, both);
     EXPECT_EQ(changed->generation, 2U);
-    EXPECT_THAT(steps, ElementsAre("write policy.b", "index"));
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "write policy-copy.b", "index"));
     EXPECT_EQ(in_force(), both);
 }
 
@@ -92,14 +97,14 @@ TEST_F(PolicyChanges, LeaveTheSlotInForceAlone) {
     steps.clear();
     EXPECT_EQ(in_force(), present);
     ASSERT_TRUE(change());
-    EXPECT_THAT(steps, ElementsAre("write policy.b", "index"));
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "write policy-copy.b", "index"));
     EXPECT_THAT(generations(), ElementsAre(3, 1));
 
     steps.clear();
     pcrlock.wanted = present;
     boots = {{{4, digest_of(4)}, {11, digest_of(11)}}};
     ASSERT_TRUE(change());
-    EXPECT_THAT(steps, ElementsAre("write policy.a", "index"));
+    EXPECT_THAT(steps, ElementsAre("write policy.a", "write policy-copy.a", "index"));
     EXPECT_THAT(generations(), ElementsAre(4, 3));
     EXPECT_EQ(in_force(), present);
 }
@@ -126,10 +131,12 @@ TEST_F(PolicyChanges, ThatAreNotProvedAreRefusedBeforeAnythingIsWritten) {
     EXPECT_THAT(steps, IsEmpty());
 }
 
-TEST_F(PolicyChanges, OnAStoreWithoutThePolicyInForceAreRefused) {
+TEST_F(PolicyChanges, OnAStoreWithoutThePolicyInForceBeginWithAFileFromTheTpm) {
     tpm.authorize(policy_index_handle, {{4, {digest_of(0x44)}}});
-    expect_refused(ErrorKind::rollback, "no policy file in the store");
-    EXPECT_THAT(steps, IsEmpty());
+    const auto changed = change();
+    ASSERT_TRUE(changed) << changed.error().message;
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "write policy-copy.a", "index"));
+    EXPECT_EQ(in_force(), both);
 }
 
 TEST_F(PolicyChanges, ThatAreNotMadeLeaveTheOneInForce) {
@@ -138,7 +145,7 @@ TEST_F(PolicyChanges, ThatAreNotMadeLeaveTheOneInForce) {
         return {};
     };
     expect_refused(ErrorKind::io, "make-policy failed");
-    EXPECT_THAT(steps, ElementsAre("write policy.b"));
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "write policy-copy.b"));
     EXPECT_EQ(in_force(), present);
 }
 
@@ -148,7 +155,7 @@ TEST_F(PolicyChanges, ThatAreMadeOtherwiseAreSaidAndKept) {
     pcrlock.makes_instead = other;
     expect_refused(ErrorKind::policy_mismatch, "another policy than it predicted");
     EXPECT_EQ(in_force(), other) << "no boot would open the vault";
-    EXPECT_THAT(steps, ElementsAre("write policy.b", "index", "write policy.b"));
+    EXPECT_THAT(steps, ElementsAre("write policy.b", "write policy-copy.b", "index", "write policy.b"));
 }
 
 TEST_F(PolicyChanges, OfWhichTheIndexHoldsAnotherDigestAreRefused) {

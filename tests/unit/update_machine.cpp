@@ -46,6 +46,7 @@ BootingMachine::Running::Running(BootingMachine& machine, ReleaseName release, b
       booted_as(this->release.file()),
       counted(counted),
       pcrlock({.tpm = machine.state.tpm,
+               .index_pin = machine.state.index_pin,
                .events = events,
                .read = [&machine](const fs::path& file) { return machine.read_file(file); },
                .before = [&machine](const std::string& what) { machine.before(what); },
@@ -138,6 +139,10 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
                 return std::make_unique<RefusingEsp>(std::move(esp), ask);
             },
             .pcrlock = pcrlock,
+            .policy_keys = [this]() -> Result<PolicyKeys> {
+                if (!running_->vault) return fail(ErrorKind::wrong_state, "the vault is shut");
+                return running_->vault->policy_keys();
+            },
             .booted_image = [this] { return booted_image(); },
             .read_boot = [=, this](const BootedImage& image) -> Result<BootReading> {
                 TRY(ask("read the files of a boot"));
@@ -148,6 +153,12 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             .clean_variables = [this]() -> Result<std::vector<std::string>> { return std::exchange(left_variables, {}); },
             .last_update = last_update(),
             .progress = [](std::string_view, unsigned) {}};
+}
+
+// lethe-identityd, when it starts.
+void BootingMachine::open_vault() {
+    auto key = open_vault_of(Store(std::make_unique<RecordedFolder>(state.medium, "", [](const std::string&) {})), state.tpm);
+    if (key) running_->vault = std::move(*key);
 }
 
 std::optional<Digest> BootingMachine::vault() {
@@ -172,11 +183,12 @@ void BootingMachine::enroll() {
     auto pcrs = required_pcrs(state.secure_boot, {});
     if (enrolled_by_an_earlier_release) std::erase(pcrs, 2u);
     ASSERT_TRUE(lock_running_boot(pcrlock(), booted_image().value(), pcrs));
-    const auto made = pcrlock().make_policy(pcrs);
+    VaultKey key = VaultKey::random();
+    const auto made = pcrlock().make_policy(pcrs, key.policy_keys().pin);
     ASSERT_TRUE(made) << made.error().message;
     Store kept = store();
     ASSERT_TRUE(kept.write_framed({ObjectKind::policy, ""}, as_octets(*pcrlock().file)));
-    const auto vault = seal_new_vault(state.tpm, policy_index_handle);
+    const auto vault = seal_vault_key(state.tpm, policy_index_handle, std::move(key));
     ASSERT_TRUE(vault && store_vault(kept, vault->record));
     state.vault = this->vault();
     ASSERT_TRUE(state.vault);

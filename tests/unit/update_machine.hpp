@@ -15,9 +15,10 @@ namespace lethe {
 
 /// What a boot leaves to the next: a value.
 struct UpdateState {
-    Medium medium;         ///< the ESP, with the store at the top
-    CopiedTpm tpm;         ///< with the PCRs of the running boot
-    std::string one_shot;  ///< of the boot loader
+    Medium medium;          ///< the ESP, with the store at the top
+    CopiedTpm tpm;          ///< with the PCRs of the running boot
+    std::string index_pin;  ///< of the policy's NV index
+    std::string one_shot;   ///< of the boot loader
     std::optional<Octets> note;
     bool secure_boot = true;
     std::optional<Digest> vault;  ///< digest of a key that the vault was sealed with; not in the machine but in the world
@@ -87,6 +88,7 @@ private:
         bool counted = false, complete = false;
         std::vector<LogEvent> events;
         BootedPcrlock pcrlock;
+        std::optional<VaultKey> vault;  ///< as lethe-identityd keeps what derives from it, once it has opened it
         UpdateService service;
     };
 
@@ -100,6 +102,7 @@ private:
     void measure_boot();
     void reach(std::string_view phase);
     bool on_trial() const;
+    void open_vault();
     bool run_services();
     void enroll();
     Result<BootedImage> booted_image() const;

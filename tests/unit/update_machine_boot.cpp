@@ -114,6 +114,7 @@ bool BootingMachine::on_trial() const {
 // @return false when it reboots.
 bool BootingMachine::run_services() {
     opened = state.vault && vault() == state.vault;
+    open_vault();
     service().settle();
     look_at_name();
     keep_note();

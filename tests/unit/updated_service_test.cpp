@@ -299,7 +299,7 @@ TEST_P(Updates, ThePlanNamesWhatChanges) {
 
 TEST_P(Updates, TenInARowLeaveNothingBehind) {
     const auto names = [&] { return machine.state.medium.names().size(); };
-    const std::size_t files = names() + 1;  // the second slot of the policy
+    const std::size_t files = names() + 2;  // the second slots of the policy and of its copy
     for (int version = 2; version <= 11; ++version) {
         stage({.version = std::to_string(version)});
         boot();

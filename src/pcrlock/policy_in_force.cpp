@@ -1,0 +1,106 @@
+#include "pcrlock/policy_in_force.hpp"
+
+#include <algorithm>
+
+#include "pcrlock/json.hpp"
+#include "tpm/policy.hpp"
+
+namespace lethe {
+namespace {
+
+const ObjectId policy_id{ObjectKind::policy, ""};
+const ObjectId copy_id{ObjectKind::policy_copy, ""};
+
+// A TpmReference is ESYS_TR's serialisation: handle, TPM2B_NAME, type of the resource, and for an NV index its TPM2B_NV_PUBLIC.
+// Source: tpm2-tss, esys_mu.c.
+constexpr std::size_t handle_octets = 4, resource_type_octets = 4, length_octets = 2;
+
+Result<Octets> public_area_of(const TpmReference& index) {
+    OctetReader reader(index.serialized);
+    TRY(reader.take(handle_octets));
+    TRY(reader.sized16());
+    TRY(reader.take(resource_type_octets));
+    const OctetView area = TRY(reader.sized16());
+    const OctetView whole(area.data() - length_octets, area.size() + length_octets);
+    return Octets(whole.begin(), whole.end());
+}
+
+// Once its PIN is given, systemd-pcrlock reads of the file what names the index. The blobs of its own PIN may be anything but empty.
+// Source: systemd 257, pcrlock.c, make_policy().
+Result<PolicyFile> policy_file_from_tpm(Tpm& tpm) {
+    const TpmReference index = TRY(tpm.nv_index(policy_index_handle));
+    const TpmReference root = TRY(tpm.storage_root());
+    const std::string no_pin = to_base64(as_octets("none"));
+    const nlohmann::json document{{"pcrBank", "sha256"},
+                                  {"pcrValues", nlohmann::json::array()},
+                                  {"nvIndex", policy_index_handle},
+                                  {"nvHandle", to_base64(index.serialized)},
+                                  {"nvPublic", to_base64(TRY(public_area_of(index)))},
+                                  {"srkHandle", to_base64(root.serialized)},
+                                  {"pinPublic", no_pin},
+                                  {"pinPrivate", no_pin}};
+    return PolicyFile{{}, policy_index_handle, document.dump() + "\n"};
+}
+
+// The copy, when there is one that is in force.
+Result<std::optional<PolicyFile>> confirmed_copy(Tpm& tpm, const Store& store, const PolicyKeys& keys) {
+    const auto version = store.read(keys.copy, copy_id);
+    if (!version && version.error().kind != ErrorKind::not_found && version.error().kind != ErrorKind::corrupt)
+        return std::unexpected(version.error());
+    if (!version) return std::nullopt;
+    auto file = parse_policy_file(as_text(version->payload.expose()));
+    if (!file) return std::nullopt;
+    if (!TRY(is_in_force(file->policy, TRY(tpm.nv_read(file->nv_handle))))) return std::nullopt;
+    return std::move(*file);
+}
+
+// What lies in the store, when it is in force.
+Result<std::optional<PolicyFile>> confirmed_slot(Tpm& tpm, const Store& store) {
+    const auto files = read_policy_files(store);
+    if (!files && files.error().kind != ErrorKind::not_found) return std::unexpected(files.error());
+    if (!files) return std::nullopt;
+    auto file = confirmed_policy_file(tpm, *files);
+    if (file) return std::move(*file);
+    if (file.error().kind == ErrorKind::rollback) return std::nullopt;
+    return std::unexpected(file.error());
+}
+
+}  // namespace
+
+Result<std::uint64_t> write_policy_slot(Store& store, const PolicyFile& file, const PolicyFile& in_force) {
+    if (in_force.generation != 0) return store.write_framed_beside(policy_id, as_octets(file.json), in_force.generation);
+    // Slots of which none is whole are no reason to keep them: the TPM has confirmed what replaces them.
+    if (TRY(store.read_framed(policy_id)).empty()) TRY(store.erase(policy_id));
+    return store.write_framed(policy_id, as_octets(file.json));
+}
+
+Result<void> write_policy_copy(Store& store, const PolicyKeys& keys, const PolicyFile& file) {
+    auto written = store.write(keys.copy, copy_id, Secret::copy_of(as_octets(file.json)));
+    if (!written && written.error().kind == ErrorKind::corrupt) {  // it is only a copy
+        TRY(store.erase(copy_id));
+        written = store.write(keys.copy, copy_id, Secret::copy_of(as_octets(file.json)));
+    }
+    if (!written) return std::unexpected(written.error());
+    return {};
+}
+
+Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const PolicyKeys& keys) {
+    auto slot = TRY(confirmed_slot(tpm, store));
+    auto copy = TRY(confirmed_copy(tpm, store, keys));
+    if (slot && !copy) {
+        TRY(write_policy_copy(store, keys, *slot));
+        return PolicyFileInForce{std::move(*slot), {}};
+    }
+    if (slot && slot->json == copy->json) return PolicyFileInForce{std::move(*slot), {}};
+    if (copy) {
+        copy->generation = TRY(write_policy_slot(store, *copy, slot.value_or(*copy)));
+        return PolicyFileInForce{std::move(*copy),
+                                 slot ? "the policy file in the store had been changed, and was put back from its encrypted copy"
+                                      : "the policy file in the store was lost or had been replaced by an older one, and was "
+                                        "put back from its encrypted copy"};
+    }
+    return PolicyFileInForce{TRY(policy_file_from_tpm(tpm)),
+                             "the policy file in force was lost with its copy; the policy is written again for the running release"};
+}
+
+}  // namespace lethe

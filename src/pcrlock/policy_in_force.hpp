@@ -1,0 +1,35 @@
+#pragma once
+
+#include "pcrlock/policy_file.hpp"
+#include "vault/vault.hpp"
+
+namespace lethe {
+
+// The policy file that is in force, whatever became of what lies in the store. Its slots are not encrypted, since the vault is opened with
+// them: anyone who can write to the disk can change them. What a boot needs of them, the values of the PCRs, the TPM confirms. The rest is
+// what systemd-pcrlock builds on when it writes the policy again; that is compared with an encrypted copy.
+
+/// What became of the policy file, with what was done about it.
+struct PolicyFileInForce {
+    PolicyFile file;       ///< generation 0 when no slot of the store has it
+    std::string repaired;  ///< one sentence; empty when nothing had to be done
+};
+
+/// Writes a policy file into the slot that does not hold the one in force, with which the vault opens.
+/// @return its generation.
+/// @error io
+Result<std::uint64_t> write_policy_slot(Store& store, const PolicyFile& file, const PolicyFile& in_force);
+
+/// Writes the encrypted copy. A store in the TPM has no room for one, and its policy never changes.
+/// @error io
+Result<void> write_policy_copy(Store& store, const PolicyKeys& keys, const PolicyFile& file);
+
+/// Finds the policy file in force and repairs what is damaged: a slot whose file is not the one of the copy, a copy that is missing (stores
+/// of earlier releases have none), both slots when neither is in force and the copy is. When all are lost, the file is made again from the
+/// TPM, without any value of a PCR: enough to write the next policy with its PIN, and admitting nothing by itself.
+///
+/// @error not_found  the index is not defined.
+/// @error io
+Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const PolicyKeys& keys);
+
+}  // namespace lethe

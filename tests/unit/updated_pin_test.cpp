@@ -1,0 +1,155 @@
+// Whoever can write the disk changes the policy file, with which systemd-pcrlock would write the policy again.
+#include <gmock/gmock.h>
+
+#include "fake_pcrlock.hpp"
+#include "pcrlock/policy_in_force.hpp"
+#include "update_machine.hpp"
+
+namespace lethe {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const ObjectId policy_id{ObjectKind::policy, ""};
+const ObjectId copy_id{ObjectKind::policy_copy, ""};
+
+class PolicyFiles : public testing::Test {
+protected:
+    PolicyFiles() { machine.install(); }
+
+    void stage(const std::string& version) {
+        const auto staged = machine.service().stage(built_release({.version = version}), {});
+        ASSERT_TRUE(staged) << staged.error().message;
+    }
+    // One octet of systemd-pcrlock's own PIN, in every slot that holds a policy file.
+    void damage_own_pin() {
+        int changed = 0;
+        for (const char* slot : {"policy.a", "policy.b"}) {
+            const auto octets = machine.state.medium.read(slot);
+            if (!octets) continue;
+            const ObjectVersion version = unframe_object(policy_id, *octets).value();
+            std::string json(as_text(version.payload.expose()));
+            const auto at = json.find(policy_pin_blob);
+            ASSERT_NE(at, json.npos);
+            json.replace(at, policy_pin_blob.size(), R"("pinPrivate":"AA4=")");
+            put(slot, frame_object(policy_id, version.generation, as_octets(json)));
+            ++changed;
+        }
+        ASSERT_EQ(changed, 2);
+    }
+    void put(const std::string& file, const Octets& octets) {
+        machine.state.medium.write(file, octets);
+        machine.state.medium.sync(file);
+    }
+    void lose(const std::string& stem) {
+        for (const std::string& file : {stem + ".a", stem + ".b"})
+            if (machine.state.medium.exists(file)) put(file, Octets(64, 0xff));
+    }
+    void expect_runs_alone(const std::string& version) {
+        EXPECT_EQ(machine.version(), version);
+        EXPECT_TRUE(machine.committed) << machine.committed.error().message;
+        EXPECT_EQ(machine.service().status().policy, PolicyState::running) << machine.service().status().reason;
+        EXPECT_THAT(machine.service().status().admitted, ElementsAre(version));
+        EXPECT_EQ(machine.vault(), machine.state.vault);
+    }
+    void expect_shut_out(const std::string& version) {
+        machine.put({.version = version}, {{"torrc.cred", {'o', 'n', 'e'}}});
+        machine.state.one_shot = "lethe_" + version + ".efi";
+        std::ignore = machine.boot();
+        EXPECT_EQ(machine.version(), version);
+        EXPECT_FALSE(machine.opened) << "the old release opens the vault";
+    }
+    // The policy file in force has its own PIN again, in the slot from which the next policy is written.
+    bool is_whole() { return in_force().json.contains(policy_pin_blob); }
+    PolicyFile in_force() { return confirmed_policy_file(machine.state.tpm, read_policy_files(machine.store()).value()).value(); }
+
+    BootingMachine machine;
+};
+
+TEST_F(PolicyFiles, DamagedBetweenStagingAndTrialDoNotFreezeThePolicy) {
+    stage("2");
+    damage_own_pin();
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+    EXPECT_TRUE(is_whole());
+    EXPECT_THAT(machine.service().status().reason, HasSubstr("had been changed"));
+    expect_shut_out("1");
+}
+
+TEST_F(PolicyFiles, DamagedBeforeStagingAreRepairedAndReported) {
+    stage("2");
+    ASSERT_TRUE(machine.service().abort());
+    damage_own_pin();
+    machine.service().settle();
+    EXPECT_TRUE(is_whole());
+    EXPECT_THAT(machine.service().status().reason, HasSubstr("put back from its encrypted copy"));
+    stage("2");
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+}
+
+TEST_F(PolicyFiles, DamagedTogetherWithTheirCopyDoNotFreezeThePolicy) {
+    stage("2");
+    damage_own_pin();
+    lose("policy-copy");
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+    expect_shut_out("1");
+}
+
+TEST_F(PolicyFiles, LostInTheRunningSystemComeBackFromTheirCopy) {
+    stage("2");
+    lose("policy");
+    machine.service().settle();
+    EXPECT_THAT(machine.service().status().reason, HasSubstr("put back from its encrypted copy"));
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+}
+
+TEST_F(PolicyFiles, LostWithTheirCopyAreMadeAgainFromTheTpm) {
+    lose("policy");
+    lose("policy-copy");
+    machine.service().settle();
+    EXPECT_THAT(machine.service().status().reason, HasSubstr("was lost with its copy"));
+    EXPECT_EQ(machine.service().status().policy, PolicyState::running);
+    ASSERT_TRUE(machine.boot());
+    EXPECT_TRUE(machine.opened);
+    stage("2");
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+    expect_shut_out("1");
+}
+
+TEST_F(PolicyFiles, HaveTheirCopyMadeAgainWhenItIsLost) {
+    const Store store = machine.store();
+    const PolicyFile file = in_force();
+    lose("policy-copy");
+    machine.service().settle();
+    const auto key = open_vault(machine.state.tpm, store, {file.policy}).value();
+    const auto copy = store.read(key.policy_keys().copy, copy_id);
+    ASSERT_TRUE(copy) << copy.error().message;
+    EXPECT_EQ(as_text(copy->payload.expose()), file.json) << "the lost copy is made again from the file in force";
+}
+
+TEST_F(PolicyFiles, OfAnEarlierReleaseGoOnWithTheirOwnPin) {
+    machine.state.index_pin.clear();
+    lose("policy-copy");
+    stage("2");
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+    expect_shut_out("1");
+}
+
+TEST_F(PolicyFiles, NobodyChangesThePolicyWithAShutVault) {
+    machine.put({.version = "0"}, {{"torrc.cred", {'o', 'n', 'e'}}});
+    machine.state.one_shot = "lethe_0.efi";
+    ASSERT_TRUE(machine.boot());
+    ASSERT_FALSE(machine.opened);
+    const auto staged = machine.service().stage(built_release({.version = "2"}), {});
+    ASSERT_FALSE(staged);
+    EXPECT_EQ(staged.error().kind, ErrorKind::policy_mismatch) << staged.error().message;
+}
+
+}  // namespace
+}  // namespace lethe
