@@ -303,6 +303,23 @@ def production_lane(check, machines):
         machine.down()
         assert machine.store() == store, "the store was changed"
     check("a debug release is not started with Secure Boot, and does not open a production vault without", debug_release)
+    check("a firmware that takes only some of the keys leaves the machine not enrolled, and the console says so", lambda: half_enrolled(machines))
+
+
+def half_enrolled(machines):
+    """In setup mode, with a platform key whose signature is not right: the boot loader gives up after db and KEK, and boots."""
+    machine = Machine("test-half-enrolled", "production")
+    machines.append(machine)
+    machine.up("--secure-boot", "off", "--no-wait")  # only for its disk
+    machine.vm("cut")
+    file = "/loader/keys/auto/PK.auth"
+    octets = machine.get(file)
+    machine.put(file, octets[:-1] + bytes([octets[-1] ^ 1]))
+    machine.up("--secure-boot", "setup", *credentials(*RELAYS))
+    for line in ("Vault: not-enrolled", "Insecure: Secure Boot is in setup mode"):
+        assert line in machine.log(), line
+    machine.down()
+    assert not machine.files("/lethe"), "something is in the store"
 
 
 def metal_lane(check, machines):

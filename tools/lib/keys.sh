@@ -25,7 +25,7 @@ keys_prepare() {
     chmod 700 "$lethe_keys" "$keys"
     mkdir -p "$certificates"
     if [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
-        say "new keys are made: $LETHE_CACHE/keys, which signed every profile, is used no more; move it to $keys to go on with it"
+        say "making new keys: $LETHE_CACHE/keys, which signed every profile, is no longer used; move its files to $keys to sign with them again"
     fi
     if [ -n "$file" ]; then
         IFS= read -r keys_passphrase <"$file" || [ -n "$keys_passphrase" ] || die "no passphrase in $file"
