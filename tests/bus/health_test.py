@@ -28,13 +28,13 @@ def isolate():
         folder.mkdir(parents=True)
 
 
-def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n"):
+def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n", *arguments):
     """Its exit status, and what it says."""
     credentials = bench.folder / "credentials"
     credentials.mkdir(exist_ok=True)
     (credentials / "lethe.conf").write_text(settings)
     bench.environment["CREDENTIALS_DIRECTORY"] = str(credentials)
-    status, out, err = bench.run([HEALTH])
+    status, out, err = bench.run([HEALTH, *arguments])
     assert not out, out
     return status, err
 
@@ -140,6 +140,20 @@ def _(bench):
         assert health(bench, "HealthNeeds=luck\n")[0] == 1
         assert next_job() == "reboot.target replace-irreversibly", "a release whose configuration is not understood is on trial, too"
         assert "HealthNeeds=" in NOTE.read_text()
+
+
+@check("where the check itself fails, the boot of a release on trial is ended all the same, and no other")
+def _(bench):
+    with systemd(bench) as next_job:
+        with booted("lethe_2+1-2.efi", ""):
+            status, err = health(bench, "", "--fall-back")
+            assert status == 1 and "lethe-health.service has failed" in err and "reboot" not in err and not NOTE.exists(), (status, err)
+        with booted("lethe_2+1-2.efi", "+1-2"):
+            status, err = health(bench, "", "--fall-back")
+            assert status == 1 and "on trial: rebooting" in err and next_job() == "reboot.target replace-irreversibly", (status, err)
+            assert "lethe-health.service has failed" in NOTE.read_text()
+    status, err = health(bench, "", "--fall-forward")
+    assert status == 1 and "usage" in err, (status, err)
 
 
 @check("one that is healthy, or was marked as good, is left alone")
