@@ -157,6 +157,20 @@ def _(bench):
         assert "HealthNeeds=" in NOTE.read_text()
 
 
+@check("where the check itself fails, the boot of a release on trial is ended all the same, and no other")
+def _(bench):
+    with systemd(bench) as next_job:
+        with booted("lethe_2+1-2.efi", ""):
+            status, err = health(bench, "", arguments=("--fall-back",))
+            assert status == 1 and "lethe-health.service has failed" in err and "reboot" not in err and not NOTE.exists(), (status, err)
+        with booted("lethe_2+1-2.efi", "+1-2"):
+            status, err = health(bench, "", arguments=("--fall-back",))
+            assert status == 1 and "on trial: rebooting" in err and next_job() == "reboot.target replace-irreversibly", (status, err)
+            assert "lethe-health.service has failed" in NOTE.read_text()
+    status, err = health(bench, "", "--fall-forward")
+    assert status == 1 and "usage" in err, (status, err)
+
+
 @check("one that is healthy, or was marked as good, is left alone")
 def _(bench):
     with systemd(bench) as next_job:
