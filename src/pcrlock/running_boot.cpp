@@ -65,9 +65,10 @@ std::vector<unsigned> required_pcrs(bool secure_boot, std::span<const unsigned> 
 Result<std::vector<Record>> lock_running_boot(Pcrlock& pcrlock, const BootedImage& image, std::span<const unsigned> pcrs) {
     TRY(unlock_boots(pcrlock));
     if (image.secure_boot) TRY(lock_secure_boot(pcrlock));
-    // Some firmware runs programs of its own before the boot loader, and then PCR 4 needs this too. Where it fails the gate decides.
+    // Some firmware runs programs of its own before the boot loader, and then PCR 4 needs this too; PCR 2 does where a disk or a card has
+    // added to the firmware. Where it fails the gate decides: it names each event that nobody accounts for.
     const auto firmware = pcrlock.lock_firmware();
-    if (!firmware && (std::ranges::contains(pcrs, 0u) || std::ranges::contains(pcrs, 2u))) return std::unexpected(firmware.error());
+    if (!firmware && std::ranges::contains(pcrs, 0u)) return std::unexpected(firmware.error());
     if (image.loader) TRY(pcrlock.write_component(loader_component, generated, TRY(pcrlock.measure(Measurable::pe_image, *image.loader))));
 
     if (!image.uki) {

@@ -167,8 +167,8 @@ def _(bench):
             status, err = health(bench, "", arguments=("--fall-back",))
             assert status == 1 and "on trial: rebooting" in err and next_job() == "reboot.target replace-irreversibly", (status, err)
             assert "lethe-health.service has failed" in NOTE.read_text()
-    status, err = health(bench, "", "--fall-forward")
-    assert status == 1 and "usage" in err, (status, err)
+    status, err = health(bench, "", arguments=("--fall-forward",))
+    assert status == 2 and "usage" in err, (status, err)
 
 
 @check("one that is healthy, or was marked as good, is left alone")

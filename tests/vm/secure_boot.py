@@ -2,10 +2,23 @@
 says in red what that gives up. Variables that steer systemd are reported."""
 
 import re
+import struct
 
 from machine import Machine, credentials
 
+DRIVER = "/EFI/systemd/drivers/evilx64.efi"
 SYSTEMD_OPTIONS = "/sys/firmware/efi/efivars/SystemdOptions-8cf2644b-4b0b-428f-9387-6d876050dc67"
+
+
+def driver():
+    """The smallest PE image of subsystem 11: a driver that returns success. What it could do instead comes before anything of Lethe's."""
+    headers = bytearray(0x200)
+    headers[:2], headers[0x3c] = b"MZ", 0x40
+    struct.pack_into("<4sHHIIIHH", headers, 0x40, b"PE\0\0", 0x8664, 1, 0, 0, 0, 0xf0, 0x22)
+    struct.pack_into("<HBBIIIII", headers, 0x58, 0x20b, 0, 0, 0x200, 0, 0, 0x1000, 0x1000)
+    struct.pack_into("<QII6HIIIIHH4QII", headers, 0x70, 0, 0x1000, 0x200, *[0] * 6, 0, 0x2000, 0x200, 0, 11, 0, *[0] * 4, 0, 16)
+    struct.pack_into("<8sIIIIIIHHI", headers, 0x148, b".text", 0x200, 0x1000, 0x200, 0x200, 0, 0, 0, 0, 0x60000020)
+    return bytes(headers) + b"\x31\xc0\xc3".ljust(0x200, b"\0")  # xor eax, eax; ret
 
 
 def insecure_lane(check, machines):
@@ -22,11 +35,18 @@ def insecure_lane(check, machines):
     def taken():
         production.up("--secure-boot", "on")
         production.vm("wait", "a .*[0-9A-F]{40}.*installed")
-        assert "Insecure:" not in production.log().rsplit("Linux version", 1)[-1]
+        assert "Insecure:" not in production.log()
+        production.down()
+
+    def not_started():
+        production.put(DRIVER, driver())
+        production.up()
+        production.vm("wait", "a .*[0-9A-F]{40}.*installed")
         production.down()
 
     if check("production without Secure Boot is not enrolled, and the console says how to turn it on", refused):
-        check("with Secure Boot the same disk is", taken)
+        if check("with Secure Boot the same disk is", taken):
+            check("a driver on its ESP, which nobody has signed, is not started, and the vault opens", not_started)
     production.vm("cut", check=False)
 
     def laboratory():
@@ -36,6 +56,18 @@ def insecure_lane(check, machines):
         status = debug.status()
         assert status["secure_boot"] == "off" and status["insecure"] and not status["boot_warnings"], status
         assert debug.sh("systemctl is-active boot-complete.target")[0] == 0, "the debug profile is healthy without"
+
+    def driven():
+        debug.down()
+        debug.save()
+        debug.put(DRIVER, driver())
+        debug.up()
+        status = debug.status()
+        assert status["vault"]["state"] == "shut" and re.search(r"PCRs? .*\b2\b", status["vault"]["reason"]), status["vault"]
+        debug.down()
+        debug.restore()
+        debug.up()
+        assert debug.status()["vault"]["state"] == "open"
 
     def steered():
         debug.ok(f"printf '\\007\\000\\000\\000q\\000' >{SYSTEMD_OPTIONS}")
@@ -50,5 +82,6 @@ def insecure_lane(check, machines):
         assert code == 1 and "Secure Boot is off" in text, (code, text)
 
     if check("the debug profile is enrolled without Secure Boot, and lethectl status says in red what that gives up", laboratory):
+        check("a driver on its ESP shuts its vault; without it the vault opens again", driven)
         check("an EFI variable that steers systemd is reported", steered)
         check("the health check of a production release refuses the same boot", refuses)
