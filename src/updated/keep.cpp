@@ -1,6 +1,7 @@
 // How the running release is kept, and how the boots of one on trial are counted. What runs decides, and no name of a file: whoever can
 // write to the ESP can give the files what names they like.
 #include <algorithm>
+#include <tuple>
 
 #include "updated/candidate.hpp"
 
@@ -34,12 +35,13 @@ void UpdateService::count_boot(UpdateMachine& machine) {
     tries.left = std::min(tries.left, boots_to_try - std::min(tries.done, boots_to_try));
     if (tries == named) return;
     const std::string file = machine.running.file;
-    const auto renamed = rename(machine, {machine.running.name.version, tries});
-    notice(renamed
-               ? std::format("the boot loader did not count this boot in the name of {}, as of a file that is read-only, or the name had "
-                             "more tries than {}; it is {} now",
-                             file, boots_to_try, machine.running.file)
-               : std::format("this boot cannot be counted: {}; check the file system of the ESP", renamed.error().message));
+    if (const auto renamed = rename(machine, {machine.running.name.version, tries}); !renamed)
+        return failures_.push_back(
+            std::format("this boot cannot be counted: {}; check the file system of the ESP", renamed.error().message));
+    notice(
+        std::format("the boot loader did not count this boot in the name of {}, as of a file that is read-only, or the name had more tries "
+                    "than {}; it is {} now",
+                    file, boots_to_try, machine.running.file));
 }
 
 Result<void> UpdateService::bless(UpdateMachine& machine) {
@@ -58,8 +60,8 @@ Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
     for (const StoredRelease& release : TRY(machine.releases.list())) {
         const bool is_exhausted = release.name.tries && release.name.tries->left == 0;
         if (release.name.version == running.version || !release.complete || is_exhausted || goes_first(running, release.name)) continue;
-        // The policy is what matters: it is narrowed even where this fails.
-        if (const auto removed = machine.releases.remove(release.name.version); !removed) notice(removed.error().message);
+        // The policy is what matters: it is narrowed even where this fails, which the removal of all others then says.
+        std::ignore = machine.releases.remove(release.name.version);
     }
     return narrow(machine);
 }
@@ -90,6 +92,7 @@ Result<void> UpdateService::keep(UpdateMachine& machine) {
 }
 
 Result<void> UpdateService::commit() {
+    failures_.clear();
     clean_variables();
     auto machine = UpdateMachine::open(ports_);
     const auto looked = machine ? look_around(*machine) : missing(machine.error());

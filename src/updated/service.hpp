@@ -93,7 +93,8 @@ private:
     UpdatePorts ports_;
     UpdateStatus status_;
     // For people alone: what has been repaired, and why a policy could not be narrowed. Nothing is decided by it.
-    std::vector<std::string> notices_;
+    std::vector<std::string> notices_;   ///< what has been repaired, of this boot
+    std::vector<std::string> failures_;  ///< what could not be, the last time that it was tried
     std::string trouble_;
 };
 

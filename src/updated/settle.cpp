@@ -118,7 +118,8 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
 }
 
 void UpdateService::tell(UpdateMachine& machine) {
-    std::vector<std::string> reasons = notices_;
+    std::vector<std::string> reasons = failures_;
+    reasons.insert(reasons.end(), notices_.begin(), notices_.end());
     if (status_.policy == PolicyState::wide) reasons.insert(reasons.begin(), too_wide(status_, trouble_));
     else if (!trouble_.empty()) reasons.insert(reasons.begin(), trouble_);
     if (!parse_release_name(machine.running.file))
@@ -134,8 +135,9 @@ void UpdateService::notice(std::string text) {
 void UpdateService::clean_variables() {
     const auto removed = ports_.clean_variables();
     if (!removed)
-        return notice(std::format("an EFI variable that another system has left cannot be removed ({}): clear it in the firmware's setup",
-                                  removed.error().message));
+        return failures_.push_back(
+            std::format("an EFI variable that another system has left cannot be removed ({}): clear it in the firmware's setup",
+                        removed.error().message));
     if (removed->empty()) return;
     std::string names;
     for (const std::string& name : *removed) names += (names.empty() ? "" : ", ") + name;
@@ -156,7 +158,7 @@ Result<void> UpdateService::note_failure(const StagedRelease& staged) {
 // The health of this boot decides on the release, and the boot loader's counting ends its trial; where it cannot count, this does. What
 // there is no release to fall back to from needs no other one in the policy.
 Result<void> UpdateService::settle_trial(UpdateMachine& machine) {
-    if (const auto removed = remove_twins(machine); !removed) notice(removed.error().message);
+    if (const auto removed = remove_twins(machine); !removed) failures_.push_back(removed.error().message);
     count_boot(machine);
     if (admits_one_release(machine.in_force.policy) || status_.admitted.size() > 1) return look_around(machine);
     TRY(narrow(machine));
@@ -173,6 +175,7 @@ Result<void> UpdateService::settle(UpdateMachine& machine) {
 }
 
 Result<UpdateMachine> UpdateService::open_settled() {
+    failures_.clear();
     clean_variables();
     auto machine = UpdateMachine::open(ports_);
     const auto settled = machine ? settle(*machine) : missing(machine.error());
