@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "enroll/enroll.hpp"
 #include "enroll/options.hpp"
 #include "enroll/reenroll.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 using namespace lethe;
 
-void say(std::string_view line) { std::cerr << line << std::endl; }
+void say(std::string_view line) { std::cerr << printable(line) << std::endl; }
 
 // A second enrolment would take the first one's mark for that of one that was cut, and undo it.
 Result<Fd> be_the_only_one(const std::filesystem::path& folder) {

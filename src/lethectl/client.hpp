@@ -65,6 +65,9 @@ std::string tor_unit(const std::string& relay);
 /// What systemd says about a service; "unknown" when it does not answer.
 systemd::UnitState service_state(const std::string& unit);
 
+/// What a service says of itself, as it may be printed: its process has written it, and tor's may be somebody else's by now.
+std::string service_text(std::string_view text);
+
 /// Stops a relay's tor and waits until it has ended, a minute at most. Where there is no such unit, or no systemd, there is nothing to
 /// stop.
 Outcome<void> stop_tor(const std::string& relay);
