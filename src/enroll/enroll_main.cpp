@@ -8,7 +8,7 @@
 #include "enroll/enroll.hpp"
 #include "enroll/options.hpp"
 #include "enroll/reenroll.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 #include "vault/configured_relays.hpp"
 
@@ -42,9 +42,8 @@ Result<Enrolment> run(EnrolmentOptions& options) {
     TRY(lock_down_process());
     SystemdPcrlock::Paths paths;
     const Fd lock = TRY(be_the_only_one(paths.scratch));
-    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
-    auto [store, in_tpm] = TRY(open_configured_store(options.store, open_tpm));
-    const auto tpm = TRY(open_tpm());
+    auto [store, in_tpm] = TRY(open_configured_store(options.store, open_machine_tpm));
+    const auto tpm = TRY(open_machine_tpm());
     SystemdPcrlock pcrlock(paths);
     const EnrolmentPorts ports{*tpm, store, in_tpm, pcrlock, [] { return find_booted_image(); }, say};
     if (!options.recovery_key.empty()) return recover(ports, options);

@@ -3,7 +3,7 @@
 
 #include "base/secret.hpp"
 #include "identityd/bus_objects.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
 using namespace lethe;
@@ -16,14 +16,12 @@ static MachineSettings settings() {
     return settings;
 }
 
-static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
-
-static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
+static Result<OpenedStore> open_store_here() { return open_machine_store(open_machine_tpm); }
 
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
     MachineKeyPlace place(settings());
-    IdentityService service(open_store_here, open_tpm, place);
+    IdentityService service(open_store_here, open_machine_tpm, place);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service);

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
 namespace lethe {
@@ -50,9 +50,8 @@ SystemdPcrlock::Paths pcrlock_paths() {
 }
 
 UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<void(std::string_view, unsigned)> progress) {
-    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
-    return {.open_tpm = open_tpm,
-            .open_store = [open_tpm] { return open_machine_store(open_tpm); },
+    return {.open_tpm = open_machine_tpm,
+            .open_store = [] { return open_machine_store(open_machine_tpm); },
             .open_esp = open_esp,
             .pcrlock = pcrlock,
             .booted_image = booted_image,
