@@ -2,6 +2,7 @@
 
 #include "identityd/service.hpp"
 #include "pcrlock/open_vault.hpp"
+#include "vault/sealed_export.hpp"
 
 namespace lethe {
 namespace {
@@ -29,7 +30,7 @@ Result<IdentityService::Open> IdentityService::open() {
     const auto tpm = TRY(open_tpm_());
     const auto key = TRY(open_vault_of(*store, *tpm));
     auto keyring = lethe::open_keyring(*store, opened.in_tpm, key);
-    Open vault{std::move(store), std::move(keyring)};
+    Open vault{std::move(store), std::move(keyring), export_authentication(key.kind_key(ObjectKind::identity))};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);
