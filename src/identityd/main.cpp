@@ -20,10 +20,11 @@ static Result<OpenedStore> open_store_here() { return open_machine_store(open_ma
 
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
-    MachineKeyPlace place(settings());
+    const auto places = settings();
+    MachineKeyPlace place(places);
     IdentityService service(open_store_here, open_machine_tpm, place);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
-        return publish_identity(connection, service);
+        return publish_identity(connection, service, places.paths);
     }));
 }

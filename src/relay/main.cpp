@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <print>
 
-#include "bus/client.hpp"
+#include "base/file.hpp"
 #include "relay/clock.hpp"
 #include "relay/gate.hpp"
 #include "relay/restored_state.hpp"
@@ -30,22 +30,17 @@ struct Refusal {
     int exit_status;
 };
 
-// What identityd says about a relay without a manifest.
-std::string reason(const std::string& relay) {
-    const std::string service = "org.lethe.Identity1", path = "/org/lethe/Identity1";
-    const auto manager = text_properties(service, path, service + ".Manager");
-    if (!manager) return manager.error().message + "; see `systemctl status lethe-identityd`";
-    const auto text = [](const auto& properties, const char* name) {
-        const auto found = properties.find(name);
-        return found == properties.end() ? std::string{} : found->second;
-    };
-    if (const auto state = text(*manager, "VaultState"); state != "open")
-        return std::format("the vault is {}: {}", state, text(*manager, "VaultReason"));
-    const auto status = text_properties(service, path + "/relay/" + relay, service + ".Relay");
-    if (status) return std::format("its keys are {}: {}", text(*status, "State"), text(*status, "Reason"));
-    if (status.error().kind == ErrorKind::not_found)
+// What identityd says about a relay without a manifest. It leaves it in files: what becomes tor does not see the bus.
+std::string reason(const RuntimePaths& paths, const std::string& relay) {
+    constexpr std::size_t limit_octets = 4096;
+    const auto vault = read_file(paths.vault_reason(), limit_octets);
+    if (!vault) return "lethe-identityd has not said why; see `systemctl status lethe-identityd`";
+    if (!vault->empty()) return std::string(as_text(*vault));
+    const auto why = read_file(paths.reason(relay), limit_octets);
+    if (why) return std::string(as_text(*why));
+    if (why.error().kind == ErrorKind::not_found)
         return std::format("it has no identity; make one with `lethectl identity create {}`", relay);
-    return status.error().message;
+    return why.error().message;
 }
 
 std::filesystem::path torrc_of(const std::string& relay) {
@@ -83,7 +78,7 @@ std::expected<void, Refusal> become_tor(const std::string& relay) {
     RuntimePaths paths;
     if (const char* path = std::getenv("LETHE_RUNTIME")) paths.runtime = path;  // for tests
     const auto keys = check_installed_keys(paths, relay);
-    if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
+    if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(paths, relay));
     if (!keys) return std::unexpected(keys.error());
     const char* runtime = std::getenv("RUNTIME_DIRECTORY");
     if (!runtime) return fail(ErrorKind::invalid_argument, "RUNTIME_DIRECTORY is not set: start tor@{}.service instead", relay);

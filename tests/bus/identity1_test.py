@@ -271,7 +271,10 @@ def _(bench):
         assert status == 78 and err.startswith(f"<3>relay {name} does not start: "), (status, err)
         assert bench.notified.startswith("STATUS=") and bench.notified[7:] in err, bench.notified
         return err
-    assert "is not running" in refusal("a")
+    assert "systemctl status lethe-identityd" in refusal("a")
+    bench.start()
+    assert "vault is not-enrolled" in refusal("a") and "lethectl enroll" in refusal("a")
+    bench.stop()
     enrolled(bench, "a", "b")
     assert "lethectl identity create c" in refusal("c")
     assert "relay's name" in refusal("../a")

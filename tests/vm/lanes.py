@@ -99,7 +99,11 @@ def secure_boot_lane(secure_boot, check, machines):
             assert machine.ok(f"stat -c '%a %U' {folder}") == f"700 _tor-{relay}"
             assert set(machine.ok(f"stat -c '%a %U' {folder}/*").splitlines()) == {f"600 _tor-{relay}"}
             assert machine.ok(f"stat -f -c %T {folder}") == "tmpfs"
-            assert "libjemalloc" in machine.ok(f"cat /proc/$(systemctl show -P MainPID tor@{relay})/maps")
+            tor = machine.ok(f"systemctl show -P MainPID tor@{relay}")
+            assert "libjemalloc" in machine.ok(f"cat /proc/{tor}/maps")
+            # It has told systemd that it is ready, and does not see the system bus.
+            hidden = "ls /run/dbus/system_bus_socket"
+            assert machine.sh(f"nsenter -t {tor} -m {hidden}")[0] != 0 and machine.sh(hidden)[0] == 0
 
     def secrets():
         journal = machine.vm("exec", "--", "journalctl", "-b", "--no-pager", "-o", "export").stdout
