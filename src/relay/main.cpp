@@ -56,21 +56,31 @@ void tell_waiting(const std::string& what) {
     sd_notify(0, std::format("EXTEND_TIMEOUT_USEC={}\nSTATUS=tor waits: {}", extend_us, what).c_str());
 }
 
+void tell_loss(const std::string& relay, const std::string& loss) {
+    std::println(stderr, "<4>relay {}: {}", relay, loss);
+    sd_notify(0, ("STATUS=" + loss).c_str());
+}
+
 // Its state, when lethe-stated has any for it, and a clock with which tor does not throw that away.
 std::expected<void, Refusal> take_over(const RuntimePaths& paths, const std::string& relay) {
     const auto configuration = TRY(read_configuration());
     const std::filesystem::path restored = std::getenv("LETHE_STATE") ? std::getenv("LETHE_STATE") : "/run/lethe-state";  // for tests
     auto folders = relay_paths(relay, paths.key_folder("").parent_path());
     if (const char* instances = std::getenv("LETHE_INSTANCES")) folders.data_directory = std::filesystem::path(instances) / relay;
-    const auto written = TRY(take_over_state({.laid_out = restored / "restored" / relay,
-                                              .reason = restored / "nothing" / relay,
-                                              .data = folders.data_directory,
-                                              .keys = folders.key_directory},
-                                             configuration.require_state));
+    const StateFolders state{.laid_out = restored / "restored" / relay,
+                             .reason = restored / "nothing" / relay,
+                             .data = folders.data_directory,
+                             .keys = folders.key_directory};
     SystemClock clock;
-    const auto waited = wait_for_clock(clock, {configuration.wait_for_clock, configuration.clock_timeout, written}, tell_waiting);
-    if (!waited) return std::unexpected(Refusal(waited.error(), exit_later));
-    return {};
+    // A second time, once a time server has set the clock and the state turns out to be from the future.
+    while (true) {
+        const auto now = clock.synchronised() ? std::optional(clock.now()) : std::nullopt;
+        const auto taken = TRY(take_over_state(state, configuration.require_state, now));
+        if (!taken.loss.empty()) tell_loss(relay, taken.loss);
+        const auto waited = wait_for_clock(clock, {configuration.wait_for_clock, configuration.clock_timeout, taken.written}, tell_waiting);
+        if (!waited) return std::unexpected(Refusal(waited.error(), exit_later));
+        if (*waited == ClockVerdict::right) return {};
+    }
 }
 
 std::expected<void, Refusal> become_tor(const std::string& relay) {

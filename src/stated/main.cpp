@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <ctime>
 
 #include "base/secret.hpp"
 #include "stated/bus_objects.hpp"
@@ -21,13 +22,19 @@ static Result<OpenedStore> open_store_here() { return open_machine_store(open_ma
 
 static std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
+static std::chrono::seconds uptime() {
+    timespec time{};
+    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    return std::chrono::seconds(time.tv_sec);
+}
+
 static Result<void> run() {
     TRY(lock_down_process());
     const auto configuration = TRY(read_configuration());
     const auto places = settings();
     MachineStatePlace place(places);
     StateService service(open_store_here, open_machine_tpm, place, configuration,
-                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now);
+                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import contents
 import uki
+from clock_future import clock_future_checks
 from cuts import cuts_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
@@ -217,6 +218,8 @@ def secure_boot_lane(secure_boot, check, machines):
         machine.vm("cut", check=False)
         machine.restore()
         clock_checks(check, machine, RELAYS)
+        machine.down()
+        clock_future_checks(check, machine, RELAYS)
     check("after all of this the machine itself still opens its vault", back)
 
 
