@@ -11,17 +11,4 @@ Error to_error(const sdbus::Error& error, const std::string& service) {
     return {ErrorKind::io, std::format("{}: {} ({})", service, error.getMessage(), name)};
 }
 
-Result<std::map<std::string, std::string>> text_properties(const std::string& service, const std::string& path,
-                                                           const std::string& interface) {
-    return on_bus(service, [&](sdbus::IConnection& connection) {
-        const auto proxy = sdbus::createProxy(connection, sdbus::ServiceName{service}, sdbus::ObjectPath{path});
-        const std::map<sdbus::PropertyName, sdbus::Variant> properties = proxy->getAllProperties().onInterface(interface);
-        std::map<std::string, std::string> texts;
-        for (const auto& [name, value] : properties) {
-            if (value.containsValueOfType<std::string>()) texts[name] = value.get<std::string>();
-        }
-        return texts;
-    });
-}
-
 }  // namespace lethe

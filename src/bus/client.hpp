@@ -36,8 +36,4 @@ auto on_bus(const std::string& service, Function&& function) {
     return with_bus([&](const sdbus::Error& error) { return to_error(error, service); }, std::forward<Function>(function));
 }
 
-/// The properties of one interface that are texts, by name, read over the system bus. @error as to_error()
-Result<std::map<std::string, std::string>> text_properties(const std::string& service, const std::string& path,
-                                                           const std::string& interface);
-
 }  // namespace lethe

@@ -1,8 +1,10 @@
 #include "bus/daemon.hpp"
 
 #include <sdbus-c++/sdbus-c++.h>
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
 
 #include <csignal>
 #include <print>
@@ -26,10 +28,30 @@ Result<std::unique_ptr<sd_event, Unref>> event_loop() {
     return owner;
 }
 
+// libsystemd answers org.freedesktop.DBus.Peer by itself, and gives up the connection when it has no answer: on a machine without
+// /etc/machine-id whoever may send a message could end the service.
+int answer_machine_id(sd_bus_message* message, void*, sd_bus_error*) {
+    if (sd_bus_message_is_method_call(message, "org.freedesktop.DBus.Peer", "GetMachineId") <= 0) return 0;
+    sd_id128_t id;
+    if (sd_id128_get_machine(&id) >= 0) return 0;
+    sd_bus_reply_method_errorf(message, SD_BUS_ERROR_NOT_SUPPORTED, "this machine has no id: /etc/machine-id is missing or not whole");
+    return 1;
+}
+
+std::unique_ptr<sdbus::IConnection> open_system_bus() {
+    sd_bus* bus = nullptr;
+    if (const int r = sd_bus_open_system(&bus); r < 0) throw sdbus::createError(-r, "Failed to open system bus");
+    if (const int r = sd_bus_add_filter(bus, nullptr, answer_machine_id, nullptr); r < 0) {
+        sd_bus_unref(bus);
+        throw sdbus::createError(-r, "Failed to add a filter to the system bus");
+    }
+    return sdbus::createBusConnection(bus);  // takes it over
+}
+
 Result<void> serve_on_bus(const std::string& bus_name, const Publish& publish) {
     std::signal(SIGPIPE, SIG_IGN);
     const auto loop = TRY(event_loop());
-    const auto connection = sdbus::createSystemBusConnection();
+    const auto connection = open_system_bus();
     connection->attachSdEventLoop(loop.get());
     const auto objects = TRY(publish(*connection, loop.get()));
     connection->requestName(sdbus::ServiceName{bus_name});

@@ -4,10 +4,11 @@
 #include <iostream>
 
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "enroll/enroll.hpp"
 #include "enroll/options.hpp"
 #include "enroll/reenroll.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 #include "vault/configured_relays.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 
 using namespace lethe;
 
-void say(std::string_view line) { std::cerr << line << std::endl; }
+void say(std::string_view line) { std::cerr << printable(line) << std::endl; }
 
 // A second enrolment would take the first one's mark for that of one that was cut, and undo it.
 Result<Fd> be_the_only_one(const std::filesystem::path& folder) {
@@ -41,9 +42,8 @@ Result<Enrolment> run(EnrolmentOptions& options) {
     TRY(lock_down_process());
     SystemdPcrlock::Paths paths;
     const Fd lock = TRY(be_the_only_one(paths.scratch));
-    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
-    auto [store, in_tpm] = TRY(open_configured_store(options.store, open_tpm));
-    const auto tpm = TRY(open_tpm());
+    auto [store, in_tpm] = TRY(open_configured_store(options.store, open_machine_tpm));
+    const auto tpm = TRY(open_machine_tpm());
     SystemdPcrlock pcrlock(paths);
     const EnrolmentPorts ports{*tpm, store, in_tpm, pcrlock, [] { return find_booted_image(); }, say};
     if (!options.recovery_key.empty()) return recover(ports, options);

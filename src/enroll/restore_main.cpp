@@ -1,16 +1,15 @@
 #include <iostream>
 
 #include "enroll/restore.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
 // lethe-policy-restore [STORE]: run at each boot, before anything that uses systemd-pcrlock.
 int main(int argc, char* argv[]) {
     using namespace lethe;
-    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
-    const auto opened = open_configured_store(argc > 1 ? argv[1] : "/var/lib/lethe", open_tpm);
+    const auto opened = open_configured_store(argc > 1 ? argv[1] : "/var/lib/lethe", open_machine_tpm);
     const auto restored = opened.and_then([&](const OpenedStore& opened) -> Result<Restoration> {
-        const auto tpm = TRY(open_tpm());
+        const auto tpm = TRY(open_machine_tpm());
         return restore_policy(*tpm, opened.store, "/var/lib/systemd/pcrlock.json");
     });
     if (!restored) std::cerr << "lethe-policy-restore: " << restored.error().message << std::endl;

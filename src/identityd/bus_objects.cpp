@@ -1,10 +1,13 @@
 #include "identityd/bus_objects.hpp"
 
+#include <print>
+
 #include "base/file.hpp"
 #include "bus/errors.hpp"
 #include "bus/options.hpp"
 #include "bus/relay_object.hpp"
 #include "identityd/journal.hpp"
+#include "identityd/reasons.hpp"
 #include "manager_adaptor.hpp"
 #include "relay_adaptor.hpp"
 #include "tor/offered_files.hpp"
@@ -48,8 +51,11 @@ class ManagerObject final
     : public BusObjects,
       public sdbus::AdaptorInterfaces<org::lethe::Identity1::Manager_adaptor, sdbus::Properties_adaptor, sdbus::ObjectManager_adaptor> {
 public:
-    ManagerObject(sdbus::IConnection& connection, IdentityService& service)
-        : AdaptorInterfaces(connection, sdbus::ObjectPath{identity_path}), connection_(connection), service_(service) {
+    ManagerObject(sdbus::IConnection& connection, IdentityService& service, RuntimePaths paths)
+        : AdaptorInterfaces(connection, sdbus::ObjectPath{identity_path}),
+          connection_(connection),
+          service_(service),
+          paths_(std::move(paths)) {
         registerAdaptor();
         announce();
     }
@@ -84,11 +90,13 @@ private:
     sdbus::ObjectPath RecoverRelay(const sdbus::UnixFd& file, const sdbus::UnixFd& secret, const VariantMap& options) override {
         std::string name;
         change([&] -> Result<void> {
-            const Options given(options, {"name", "replace"});
+            const Options given(options, {"fingerprint", "name", "replace"});
             TRY(given.check());
             const auto octets = TRY(read_secret_descriptor(file.get(), "the export file", export_limit_octets));
             const auto opens = TRY(read_secret_descriptor(secret.get(), "the recovery key or passphrase", passphrase_limit_octets));
-            name = TRY(service_.recover_relay(octets.expose(), opens, TRY(given.text("name")), TRY(given.text("replace"))));
+            const auto fingerprint = TRY(given.text("fingerprint"));
+            if (!fingerprint) return fail(ErrorKind::invalid_argument, "say with the option \"fingerprint\" which relay is expected");
+            name = TRY(service_.recover_relay(octets.expose(), opens, *fingerprint, TRY(given.text("name")), TRY(given.text("replace"))));
             return {};
         });
         return path_of(name);
@@ -155,19 +163,22 @@ private:
     // Brings the journal and the objects on the bus to what the service says.
     void announce() {
         log_state(service_);
+        if (const auto written = write_reasons(paths_, service_); !written)
+            std::println(stderr, "<4>relays that do not start will not say why: {}", written.error().message);
         reconcile(relays_, service_.relays(), connection_, service_);
         emitPropertiesChangedSignal(INTERFACE_NAME);
     }
 
     sdbus::IConnection& connection_;
     IdentityService& service_;
+    RuntimePaths paths_;
     std::map<std::string, std::unique_ptr<IdentityRelay>> relays_;
 };
 
 }  // namespace
 
-std::unique_ptr<BusObjects> publish_identity(sdbus::IConnection& connection, IdentityService& service) {
-    return std::make_unique<ManagerObject>(connection, service);
+std::unique_ptr<BusObjects> publish_identity(sdbus::IConnection& connection, IdentityService& service, const RuntimePaths& paths) {
+    return std::make_unique<ManagerObject>(connection, service, paths);
 }
 
 }  // namespace lethe

@@ -4,7 +4,7 @@
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
 #include "identityd/bus_objects.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
 using namespace lethe;
@@ -17,21 +17,20 @@ static MachineSettings settings() {
     return settings;
 }
 
-static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
-
-static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
+static Result<OpenedStore> open_store_here() { return open_machine_store(open_machine_tpm); }
 
 static FirmwareState read_firmware() { return read_firmware_state(test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars")); }
 
 int main() {
     if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
-    MachineKeyPlace place(settings());
-    IdentityService service(open_store_here, open_tpm, place, read_firmware);
+    const auto places = settings();
+    MachineKeyPlace place(places);
+    IdentityService service(open_store_here, open_machine_tpm, place, read_firmware);
     const auto configuration = read_configuration();
     // Without it the store is not opened either, and why not is said there.
     if (configuration) service.pin(configuration->fingerprints);
     return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
-        return publish_identity(connection, service);
+        return publish_identity(connection, service, places.paths);
     }));
 }

@@ -2,6 +2,7 @@
 
 #include "identityd/service.hpp"
 #include "pcrlock/open_vault.hpp"
+#include "vault/sealed_export.hpp"
 
 namespace lethe {
 namespace {
@@ -50,7 +51,8 @@ Result<IdentityService::Open> IdentityService::open() {
     TRY(compared);
     store->watch(anchor);
     auto keyring = lethe::open_keyring(*store, in_tpm, key);
-    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor), key.policy_keys()};
+    Open vault{std::move(store),  std::move(keyring), std::move(pcrs),
+               std::move(anchor), key.policy_keys(),  export_authentication(key.kind_key(ObjectKind::identity))};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);

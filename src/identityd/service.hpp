@@ -75,12 +75,15 @@ public:
     /// @error corrupt           a file is damaged or does not belong with the others; the message names it.
     Result<void> import_relay(const std::string& name, KeyFiles files, const std::optional<std::string>& replaces);
 
-    /// The same from an export file. @param name  the relay's name here; nothing for the one in the file.
-    /// @param secret  the text of the recovery key's secret half, or the passphrase: what the file asks for.
+    /// The same from an export file. Whoever has the recovery key's public half can make one: the fingerprint is compared before anything
+    /// is written, and whether this vault has made the export is said with the relay.
+    /// @param secret       the text of the recovery key's secret half, or the passphrase: what the file asks for.
+    /// @param fingerprint  the relay's, as the operator knows it.
+    /// @param name         the relay's name here; nothing for the one in the file.
     /// @error as open_export, and as import_relay
     /// @return the name
-    Result<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
-                                      const std::optional<std::string>& replaces);
+    Result<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
+                                      const std::optional<std::string>& name, const std::optional<std::string>& replaces);
 
     /// The sealed identity as an export file, sealed to the recovery key, or under a passphrase when there is one.
     /// @error not_found    no such identity.
@@ -115,6 +118,7 @@ private:
         std::vector<unsigned> pcrs;  ///< that the policy in force holds
         std::shared_ptr<Anchor> anchor;
         PolicyKeys policy_keys;
+        Secret export_authentication;
     };
     /// The vault, before anything is believed that the store says.
     struct Vault {

@@ -72,11 +72,11 @@ std::vector<Properties> relay_objects(sdbus::IConnection& connection, const Serv
     return relays;
 }
 
-Failure to_failure(const Error& error) { return {exit_for(error.kind), error.message, std::string(error_name(error.kind))}; }
+Failure to_failure(const Error& error) { return {exit_for(error.kind), printable(error.message), std::string(error_name(error.kind))}; }
 
 Failure to_failure(const sdbus::Error& error, const Service& service) {
     const std::string& name = error.getName();
-    if (const auto kind = error_kind(name)) return {exit_for(*kind), error.getMessage(), name};
+    if (const auto kind = error_kind(name)) return {exit_for(*kind), printable(error.getMessage()), name};
     const auto is = [&](std::string_view last) { return name == std::format("org.freedesktop.DBus.Error.{}", last); };
     const auto told = [&](Exit status, std::string_view what) {
         return Failure{status, std::format("{0} {1}; see `systemctl status {0}`", service.unit, what), name};
@@ -90,7 +90,7 @@ Failure to_failure(const sdbus::Error& error, const Service& service) {
     if (is("FileNotFound") || is("NoServer")) return {exit_person, "the system bus is not there; see `systemctl status dbus`", name};
     if (service.lister && (is("UnknownObject") || is("UnknownMethod")))
         return {exit_refused, std::format("there is no such relay; see `{}`", service.lister), name};
-    return {exit_failed, std::format("{} ({})", error.getMessage(), name), name};
+    return {exit_failed, printable(std::format("{} ({})", error.getMessage(), name)), name};
 }
 
 nlohmann::ordered_json to_json(const Relay& relay) {

@@ -62,8 +62,8 @@ Outcome<void> create_relay(const std::string& name);
 Outcome<void> import_relay(const std::string& name, const std::map<std::string, Fd>& files, const std::optional<std::string>& replace);
 Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret>& passphrase);
 /// @param secret  what opens the file. @return the relay's name
-Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
-                                   const std::optional<std::string>& replace);
+Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
+                                   const std::optional<std::string>& name, const std::optional<std::string>& replace);
 Outcome<void> forget_relay(const std::string& name, const std::string& fingerprint);
 /// @param key  its text; empty for none.
 Outcome<void> set_recovery_key(const std::string& key);
@@ -76,6 +76,9 @@ std::string tor_unit(const std::string& relay);
 
 /// What systemd says about a service; "unknown" when it does not answer.
 systemd::UnitState service_state(const std::string& unit);
+
+/// What a service says of itself, as it may be printed: its process has written it, and tor's may be somebody else's by now.
+std::string service_text(std::string_view text);
 
 /// Stops a relay's tor and waits until it has ended, a minute at most. Where there is no such unit, or no systemd, there is nothing to
 /// stop.

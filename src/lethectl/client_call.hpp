@@ -2,8 +2,10 @@
 
 #include <sdbus-c++/sdbus-c++.h>
 
+#include <concepts>
 #include <format>
 
+#include "base/printable.hpp"
 #include "bus/client.hpp"
 #include "lethectl/client.hpp"
 
@@ -32,11 +34,20 @@ Failure to_failure(const sdbus::Error& error, const Service& service);
 
 using Properties = std::map<sdbus::PropertyName, sdbus::Variant>;
 
-/// The member of that name; an empty T when there is none.
+/// What a service says, as it may be printed.
+template <class T>
+T shown(T value) {
+    if constexpr (std::same_as<T, std::string>) value = printable(value);
+    if constexpr (std::same_as<T, std::vector<std::string>>)
+        for (auto& text : value) text = printable(text);
+    return value;
+}
+
+/// The member of that name, with text as it may be printed; an empty T when there is none.
 template <class T, class Map>
 T value(const Map& properties, const char* name) {
     const auto found = properties.find(typename Map::key_type{name});
-    return found == properties.end() ? T{} : found->second.template get<T>();
+    return found == properties.end() ? T{} : shown(found->second.template get<T>());
 }
 
 /// A relay's name goes into an object path, which sd-bus does not accept with other characters.

@@ -65,14 +65,16 @@ Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret
     return Octets(octets->expose().begin(), octets->expose().end());
 }
 
-Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::optional<std::string>& name,
-                                   const std::optional<std::string>& replace) {
+Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
+                                   const std::optional<std::string>& name, const std::optional<std::string>& replace) {
     return call(identity_service, [&](sdbus::IConnection& connection) {
+        auto options = options_of(name, replace);
+        options["fingerprint"] = sdbus::Variant{fingerprint};
         sdbus::ObjectPath path;
         proxy(connection, identity_service)
             ->callMethod("RecoverRelay")
             .onInterface(identity_service.manager_interface())
-            .withArguments(descriptor_of(file), descriptor_of(secret.expose()), options_of(name, replace))
+            .withArguments(descriptor_of(file), descriptor_of(secret.expose()), options)
             .storeResultsTo(path);
         return last_part(path);
     });

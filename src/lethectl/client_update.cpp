@@ -68,7 +68,7 @@ Outcome<Updates> read_from(const Service& service) {
 
 template <class T>
 T only(std::tuple<T> answer) {
-    return std::get<0>(std::move(answer));
+    return shown(std::get<0>(std::move(answer)));
 }
 void nothing(std::tuple<>) {}
 

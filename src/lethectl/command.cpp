@@ -19,7 +19,7 @@ constexpr std::array recover_options = {
     Option{"--name", "NAME", "the relay's name here, instead of the one in the file"},
     replace,
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
-    Option{"--fingerprint", "FINGERPRINT", "with --store: one of the relays that must be in it"},
+    Option{"--fingerprint", "FINGERPRINT", "the relay's, as you know it; with --store that of one of its relays"},
     Option{"--insecure-boot", "", "with --store: without Secure Boot as well, for laboratories"},
 };
 constexpr std::array measure_options = {

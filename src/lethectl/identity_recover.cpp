@@ -50,12 +50,16 @@ Outcome<int> identity_recover(const Invocation& invocation) {
     if (invocation.has("store")) return recover_store(invocation);
     if (invocation.has("insecure-boot")) return usage("--insecure-boot goes with --store");
     if (invocation.arguments.empty()) return usage("name an export file, or --store");
+    const auto fingerprint = invocation.option("fingerprint");
+    if (!fingerprint)
+        return usage(
+            "give --fingerprint FINGERPRINT, the relay's as you know it: anyone who has the public recovery key can make an export");
     const auto file = read_file(invocation.arguments[0], export_limit_octets);
     if (!file) return std::unexpected(to_failure(file.error()));
     const auto secret = opener_of(invocation, *file);
     if (!secret) return std::unexpected(secret.error());
     const auto replace = invocation.option("replace");
-    const auto name = recover_relay(*file, *secret, invocation.option("name"), replace);
+    const auto name = recover_relay(*file, *secret, *fingerprint, invocation.option("name"), replace);
     if (!name) return std::unexpected(name.error());
     if (replace) {
         if (const auto refreshed = refresh_tor(*name, *replace); !refreshed) return std::unexpected(refreshed.error());

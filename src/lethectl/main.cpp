@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <iostream>
 
+#include "base/printable.hpp"
 #include "lethectl/command_line.hpp"
 
 using namespace lethe::ctl;
 
 static int report(const Failure& failure, bool json) {
-    if (json) std::cout << nlohmann::ordered_json{{"error", failure.error_name}, {"message", failure.message}}.dump(2) << "\n";
-    std::cerr << "lethectl: " << failure.message << "\n";
+    const auto message = lethe::printable(failure.message);
+    if (json) std::cout << nlohmann::ordered_json{{"error", failure.error_name}, {"message", message}}.dump(2) << "\n";
+    std::cerr << "lethectl: " << message << "\n";
     return failure.exit_status;
 }
 

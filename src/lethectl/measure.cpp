@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
+#include "base/printable.hpp"
 #include "image/boot_reading.hpp"
 #include "lethectl/command.hpp"
 #include "lethectl/output.hpp"
@@ -82,7 +83,7 @@ nlohmann::ordered_json json_of(const Predicted& predicted, Bank bank, const std:
         if (predicted.has(number)) pcrs[std::to_string(number)] = to_hex(predicted.values[number].view());
     auto events = nlohmann::ordered_json::array();
     for (const auto& event : predicted.events)
-        events.push_back({{"pcr", event.pcr}, {"event", event.what}, {"digest", to_hex(event.digests.at(bank).view())}});
+        events.push_back({{"pcr", event.pcr}, {"event", printable(event.what)}, {"digest", to_hex(event.digests.at(bank).view())}});
     return {{"bank", name_of(bank)}, {"phase", phase}, {"pcrs", pcrs}, {"events", events}};
 }
 

@@ -8,6 +8,8 @@
 #include <format>
 #include <iostream>
 
+#include "base/printable.hpp"
+
 namespace lethe::ctl {
 namespace {
 
@@ -45,7 +47,8 @@ Progress::~Progress() {
     if (!verbose_ && terminal_ && !step_.empty()) std::cerr << erase_line << std::flush;
 }
 
-void Progress::operator()(const std::string& step, unsigned percent) {
+void Progress::operator()(const std::string& said, unsigned percent) {
+    const auto step = printable(said);
     // The last column stays free: some terminals begin a new line there.
     if (!verbose_ && terminal_) std::cerr << erase_line << bar_text(step, percent, columns_of_terminal() - 1) << std::flush;
     if (verbose_ && step != step_) std::cerr << std::format("{:>3} %  {}\n", percent, step) << std::flush;

@@ -17,7 +17,7 @@ public:
     Progress& operator=(const Progress&) = delete;
     ~Progress();
 
-    void operator()(const std::string& step, unsigned percent);
+    void operator()(const std::string& said, unsigned percent);
 
 private:
     bool verbose_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <format>
 
+#include "base/printable.hpp"
 #include "lethectl/client.hpp"
 
 namespace lethe::ctl {
@@ -8,6 +9,8 @@ namespace {
 
 // Debian's tor is given 60 s to close its circuits.
 constexpr std::chrono::seconds stop_limit{75};
+
+constexpr std::size_t service_text_limit = 400;  // more would push what else there is off the console
 
 Outcome<void> outcome(const Result<void>& result) {
     if (result) return {};
@@ -18,7 +21,15 @@ Outcome<void> outcome(const Result<void>& result) {
 
 std::string tor_unit(const std::string& relay) { return std::format("tor@{}.service", relay); }
 
-systemd::UnitState service_state(const std::string& unit) { return systemd::unit_state(unit).value_or(systemd::UnitState{"unknown", ""}); }
+systemd::UnitState service_state(const std::string& unit) {
+    auto state = systemd::unit_state(unit).value_or(systemd::UnitState{"unknown", ""});
+    state.text = service_text(state.text);
+    return state;
+}
+
+std::string service_text(std::string_view text) {
+    return printable(text.substr(0, service_text_limit)) + (text.size() > service_text_limit ? "..." : "");
+}
 
 Outcome<void> stop_tor(const std::string& relay) {
     const auto stopped = systemd::stop_units({tor_unit(relay)}, stop_limit);

@@ -51,7 +51,7 @@ std::optional<Plan> to_plan(const Details& details) {
               .advised = value<std::uint64_t>(details, "advised"),
               .advice = value<std::string>(details, "advice")};
     for (const auto& row : value<std::vector<PcrRow>>(details, "pcrs"))
-        plan.pcrs.push_back({row.get<0>(), row.get<1>(), row.get<2>(), row.get<3>(), row.get<4>()});
+        plan.pcrs.push_back({row.get<0>(), row.get<1>(), row.get<2>(), shown(row.get<3>()), row.get<4>()});
     for (const auto& relay : value<std::vector<Details>>(details, "relays")) plan.relays.push_back(to_cost(relay));
     return plan;
 }

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "tor/state_payload.hpp"
+
 namespace lethe {
 
 std::chrono::sys_seconds SystemClock::now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
@@ -24,12 +26,14 @@ std::optional<std::string> missing(Clock& clock, const ClockRules& rules) {
 
 }  // namespace
 
-Result<void> wait_for_clock(Clock& clock, const ClockRules& rules, const std::function<void(const std::string&)>& tell) {
+Result<ClockVerdict> wait_for_clock(Clock& clock, const ClockRules& rules, const std::function<void(const std::string&)>& tell) {
     constexpr std::chrono::seconds step{1};
     // Counted in steps: the clock itself may jump meanwhile.
     for (std::chrono::seconds waited{0};; waited += step) {
         const auto what = missing(clock, rules);
-        if (!what) return {};
+        if (!what) return ClockVerdict::right;
+        if (rules.not_before && clock.synchronised() && clock.now() < *rules.not_before - clock_tolerance)
+            return ClockVerdict::state_is_ahead;
         if (waited >= rules.timeout) return fail(ErrorKind::wrong_state, "waited {} s: {}", rules.timeout.count(), *what);
         tell(*what);
         clock.wait(step);

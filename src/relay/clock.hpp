@@ -34,11 +34,17 @@ struct ClockRules {
     std::optional<std::chrono::sys_seconds> not_before{};  ///< when the state was written that tor is given
 };
 
+/// What came of waiting.
+enum class ClockVerdict {
+    right,
+    state_is_ahead,  ///< a time server has set the clock, and the state says that it was written later: it was another clock that was wrong
+};
+
 /// Waits until tor may rely on the clock. With one that is behind, tor throws its bandwidth history away; with a wrong one it finds no
 /// valid consensus.
 ///
 /// @param tell  is called each second that is waited, with what is waited for.
 /// @error wrong_state  the clock is still not right after the timeout; says which of the two is missing.
-Result<void> wait_for_clock(Clock& clock, const ClockRules& rules, const std::function<void(const std::string&)>& tell);
+Result<ClockVerdict> wait_for_clock(Clock& clock, const ClockRules& rules, const std::function<void(const std::string&)>& tell);
 
 }  // namespace lethe

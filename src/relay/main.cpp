@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <print>
 
+#include "base/file.hpp"
 #include "base/test_seam.hpp"
-#include "bus/client.hpp"
 #include "relay/clock.hpp"
 #include "relay/gate.hpp"
 #include "relay/restored_state.hpp"
@@ -31,22 +31,17 @@ struct Refusal {
     int exit_status;
 };
 
-// What identityd says about a relay without a manifest.
-std::string reason(const std::string& relay) {
-    const std::string service = "org.lethe.Identity1", path = "/org/lethe/Identity1";
-    const auto manager = text_properties(service, path, service + ".Manager");
-    if (!manager) return manager.error().message + "; see `systemctl status lethe-identityd`";
-    const auto text = [](const auto& properties, const char* name) {
-        const auto found = properties.find(name);
-        return found == properties.end() ? std::string{} : found->second;
-    };
-    if (const auto state = text(*manager, "VaultState"); state != "open")
-        return std::format("the vault is {}: {}", state, text(*manager, "VaultReason"));
-    const auto status = text_properties(service, path + "/relay/" + relay, service + ".Relay");
-    if (status) return std::format("its keys are {}: {}", text(*status, "State"), text(*status, "Reason"));
-    if (status.error().kind == ErrorKind::not_found)
+// What identityd says about a relay without a manifest. It leaves it in files: what becomes tor does not see the bus.
+std::string reason(const RuntimePaths& paths, const std::string& relay) {
+    constexpr std::size_t limit_octets = 4096;
+    const auto vault = read_file(paths.vault_reason(), limit_octets);
+    if (!vault) return "lethe-identityd has not said why; see `systemctl status lethe-identityd`";
+    if (!vault->empty()) return std::string(as_text(*vault));
+    const auto why = read_file(paths.reason(relay), limit_octets);
+    if (why) return std::string(as_text(*why));
+    if (why.error().kind == ErrorKind::not_found)
         return std::format("it has no identity; make one with `lethectl identity create {}`", relay);
-    return status.error().message;
+    return why.error().message;
 }
 
 std::filesystem::path torrc_of(const std::string& relay) {
@@ -62,21 +57,31 @@ void tell_waiting(const std::string& what) {
     sd_notify(0, std::format("EXTEND_TIMEOUT_USEC={}\nSTATUS=tor waits: {}", extend_us, what).c_str());
 }
 
+void tell_loss(const std::string& relay, const std::string& loss) {
+    std::println(stderr, "<4>relay {}: {}", relay, loss);
+    sd_notify(0, ("STATUS=" + loss).c_str());
+}
+
 // Its state, when lethe-stated has any for it, and a clock with which tor does not throw that away.
 std::expected<void, Refusal> take_over(const RuntimePaths& paths, const std::string& relay) {
     const auto configuration = TRY(read_configuration());
     const std::filesystem::path restored = test_seam_or(TestSeam::state, "/run/lethe-state");
     auto folders = relay_paths(relay, paths.key_folder("").parent_path());
     if (const auto instances = test_seam(TestSeam::instances)) folders.data_directory = std::filesystem::path(*instances) / relay;
-    const auto written = TRY(take_over_state({.laid_out = restored / "restored" / relay,
-                                              .reason = restored / "nothing" / relay,
-                                              .data = folders.data_directory,
-                                              .keys = folders.key_directory},
-                                             configuration.require_state));
+    const StateFolders state{.laid_out = restored / "restored" / relay,
+                             .reason = restored / "nothing" / relay,
+                             .data = folders.data_directory,
+                             .keys = folders.key_directory};
     SystemClock clock;
-    const auto waited = wait_for_clock(clock, {configuration.wait_for_clock, configuration.clock_timeout, written}, tell_waiting);
-    if (!waited) return std::unexpected(Refusal(waited.error(), exit_later));
-    return {};
+    // A second time, once a time server has set the clock and the state turns out to be from the future.
+    while (true) {
+        const auto now = clock.synchronised() ? std::optional(clock.now()) : std::nullopt;
+        const auto taken = TRY(take_over_state(state, configuration.require_state, now));
+        if (!taken.loss.empty()) tell_loss(relay, taken.loss);
+        const auto waited = wait_for_clock(clock, {configuration.wait_for_clock, configuration.clock_timeout, taken.written}, tell_waiting);
+        if (!waited) return std::unexpected(Refusal(waited.error(), exit_later));
+        if (*waited == ClockVerdict::right) return {};
+    }
 }
 
 std::expected<void, Refusal> become_tor(const std::string& relay) {
@@ -84,7 +89,7 @@ std::expected<void, Refusal> become_tor(const std::string& relay) {
     RuntimePaths paths;
     paths.runtime = test_seam_or(TestSeam::runtime, paths.runtime);
     const auto keys = check_installed_keys(paths, relay);
-    if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(relay));
+    if (!keys && keys.error().kind == ErrorKind::not_found) return fail(ErrorKind::wrong_state, "{}", reason(paths, relay));
     if (!keys) return std::unexpected(keys.error());
     const auto configuration = TRY(read_configuration());
     TRY(check_pinned(paths, relay, configuration.fingerprints));

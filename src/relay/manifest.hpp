@@ -16,6 +16,10 @@ struct RuntimePaths {
     std::filesystem::path key_folder(std::string_view relay) const { return runtime / "keys" / relay; }
     /// Exists only while identityd has read the relay's identity whole; says which keys must lie in the key folder.
     std::filesystem::path manifest(std::string_view relay) const { return runtime / "manifest" / relay; }
+    /// Why the vault is not open; empty when it is.
+    std::filesystem::path vault_reason() const { return runtime / "vault-reason"; }
+    /// Why a relay is not admitted though the vault is open; exists for those that identityd knows.
+    std::filesystem::path reason(std::string_view relay) const { return runtime / "reason" / relay; }
 };
 
 /// The text of a manifest: JSON with both fingerprints as tor prints them.

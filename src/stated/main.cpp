@@ -1,10 +1,11 @@
 #include <cstdlib>
+#include <ctime>
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
 #include "stated/bus_objects.hpp"
 #include "stated/triggers.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 
 using namespace lethe;
 
@@ -18,19 +19,23 @@ static StatePlaceSettings settings() {
     return settings;
 }
 
-static Result<std::unique_ptr<Tpm>> open_tpm() { return open_esys_tpm(default_tcti()); }
-
-static Result<OpenedStore> open_store_here() { return open_machine_store(open_tpm); }
+static Result<OpenedStore> open_store_here() { return open_machine_store(open_machine_tpm); }
 
 static std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
+
+static std::chrono::seconds uptime() {
+    timespec time{};
+    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    return std::chrono::seconds(time.tv_sec);
+}
 
 static Result<void> run() {
     TRY(lock_down_process());
     const auto configuration = TRY(read_configuration());
     const auto places = settings();
     MachineStatePlace place(places);
-    StateService service(open_store_here, open_tpm, place, configuration,
-                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now);
+    StateService service(open_store_here, open_machine_tpm, place, configuration,
+                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();

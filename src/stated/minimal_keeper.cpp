@@ -66,11 +66,17 @@ void MinimalKeeper::take_up(const std::string& name, const RsaFingerprint& relay
 
 void MinimalKeeper::drop(const std::string& name) { current_.erase(name); }
 
-bool MinimalKeeper::is_due(bool all) const {
-    if (all) return current_ != written_;
-    return !std::ranges::equal(current_, written_, [](const auto& left, const auto& right) {
-        return left.first == right.first && left.second.relay == right.second.relay && same_days(left.second.state, right.second.state);
-    });
+std::set<std::string> MinimalKeeper::due(bool all) const {
+    std::set<std::string> names;
+    for (const auto& [name, entry] : current_) {
+        const auto last = written_.find(name);
+        const bool same = last != written_.end() &&
+                          (all ? last->second == entry : last->second.relay == entry.relay && same_days(last->second.state, entry.state));
+        if (!same) names.insert(name);
+    }
+    for (const auto& name : written_ | std::views::keys)
+        if (!current_.contains(name)) names.insert(name);
+    return names;
 }
 
 Result<void> MinimalKeeper::write(std::chrono::sys_seconds now) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 #include "tor/minimal_state.hpp"
 #include "tor/state_payload.hpp"
 #include "vault/minimal_states.hpp"
@@ -24,8 +26,9 @@ public:
     /// It is no relay any more, or another one.
     void drop(const std::string& name);
 
-    /// Whether a day has closed since what was written last, or the relays are others; or any number is another, and `all`.
-    bool is_due(bool all) const;
+    /// The relays of which a day has closed since what was written last, or which are new, others or gone; with `all` those of which any
+    /// number is another. To be written when there is one.
+    std::set<std::string> due(bool all) const;
     /// Writes what was taken up. Relays that there is no room for are left out, those with the least bandwidth first.
     /// @error  as MinimalStates::write.
     Result<void> write(std::chrono::sys_seconds now);

@@ -103,7 +103,8 @@ void StateService::restore() {
     open_.reset();
     reason_.reset();
     states_.clear();
-    unwritten_ = forgotten_ = false;
+    unwritten_.clear();
+    forgotten_ = false;
     relays_.clear();
     identities_.clear();
     generation_ = 0;
@@ -144,7 +145,7 @@ Result<bool> StateService::give(const std::string& name, const RsaFingerprint& r
     const auto& part = found->second;
     const auto files = TRY(decode_state_payload(part.state, payload_limit_octets));
     if (files.relay != relay) return false;
-    TRY(place_.lay_out(name, files.files));
+    TRY(place_.lay_out(name, all_files(files)));
     auto& status = relays_[name];
     status.source = part.generation == snapshot.generation ? StateSource::snapshot : StateSource::previous;
     status.generation = part.generation;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "stated/budget.hpp"
 #include "stated/minimal_keeper.hpp"
@@ -44,25 +45,34 @@ public:
     using TpmOpener = std::function<Result<std::unique_ptr<Tpm>>()>;
     using StoreOpener = std::function<Result<OpenedStore>()>;
     using Now = std::function<std::chrono::sys_seconds()>;
+    /// How long the machine has run, which no time server changes.
+    using Uptime = std::function<std::chrono::seconds()>;
 
     /// Borrows `place`. Touches nothing yet.
-    StateService(StoreOpener open_store, TpmOpener open_tpm, StatePlace& place, Configuration configuration, Budget budget, Now now)
+    StateService(StoreOpener open_store, TpmOpener open_tpm, StatePlace& place, Configuration configuration, Budget budget, Now now,
+                 Uptime uptime)
         : open_store_(std::move(open_store)),
           open_tpm_(std::move(open_tpm)),
           place_(place),
           configuration_(std::move(configuration)),
           budget_(std::move(budget)),
-          now_(std::move(now)) {}
+          now_(std::move(now)),
+          uptime_(std::move(uptime)) {}
 
     /// Opens the vault and lays out what the newest snapshot has for each relay. Never fails as a whole: standing() and relays() say how it
     /// went. Relays whose tor has its state already are left alone.
     void restore();
 
-    /// Seals the state of every relay that has changed, if one has. A relay whose state is not whole keeps what the last snapshot had; one
-    /// that is forgotten is in neither slot afterwards. On a machine without a disk the bandwidth history goes into the TPM.
+    /// Seals the state of every relay that has changed, if one has. A relay whose state is not whole, or larger than a relay's share, keeps
+    /// what the last snapshot had; one that is forgotten is in neither slot afterwards. On a machine without a disk the bandwidth history
+    /// goes into the TPM.
+    ///
+    /// When a relay's clock has jumped since its last state, that one is kept beside the new one: a snapshot that was written by a wrong
+    /// clock takes the place of nothing.
     ///
     /// @return the number of the newest snapshot; 0 on a machine without a disk.
-    /// @error wrong_state  the vault is shut, the snapshots are refused, or the day's budget is spent.
+    /// @error wrong_state  the vault is shut, the snapshots are refused, or the day's budget is spent, or the share of
+    ///                     each relay that has changed.
     /// @error corrupt      a relay's state is not whole; the others are in a snapshot. Names the relay.
     /// @error io, tpm_unavailable  as Snapshots::write; the next one tries again.
     Result<std::uint64_t> snapshot(SnapshotCause cause);
@@ -102,10 +112,12 @@ private:
     void forget(const std::string& name);
     void forget_if_of_another(const std::string& name, const RsaFingerprint& relay);
     std::optional<Error> take_up_all(const Identities& relays);
-    Result<bool> take_up(const std::string& name, const RsaFingerprint& relay);
+    Result<bool> take_up(const std::string& name, const RsaFingerprint& relay, std::size_t share_octets);
+    bool has_jumped(const std::string& name, std::chrono::sys_seconds before, std::chrono::sys_seconds now) const;
+    void tell_of_future(const std::string& name, const StateFiles& before, const StateFile& now);
     Result<void> drop_forgotten(const Identities& relays);
-    Result<void> check_budget(SnapshotCause cause) const;
-    Result<void> write_snapshot();
+    Result<std::string> payer(SnapshotCause cause, const std::set<std::string>& changed) const;
+    Result<void> write_snapshot(const std::string& payer);
     Result<void> write_minimal(SnapshotCause cause);
 
     StoreOpener open_store_;
@@ -114,15 +126,17 @@ private:
     Configuration configuration_;
     Budget budget_;
     Now now_;
+    Uptime uptime_;
     std::optional<Open> open_;
     StateStanding standing_ = StateStanding::shut;
     std::optional<Error> reason_;
     std::string minimal_reason_;
     std::uint64_t generation_ = 0;
-    RelayStates states_;      ///< the payloads of the newest snapshot, or of the next
-    bool unwritten_ = false;  ///< of the next
-    bool forgotten_ = false;  ///< something that the slots have is to be in neither
-    Identities identities_;   ///< of the relays below
+    RelayStates states_;               ///< the payloads of the newest snapshot, or of the next
+    std::set<std::string> unwritten_;  ///< the relays whose part the newest snapshot does not have; "" for none of them
+    bool forgotten_ = false;           ///< something that the slots have is to be in neither
+    std::map<std::string, std::chrono::seconds> taken_up_;  ///< at which uptime a relay's state was
+    Identities identities_;                                 ///< of the relays below
     std::map<std::string, StateStatus> relays_;
 };
 

@@ -7,25 +7,65 @@ namespace lethe {
 namespace {
 
 // What is already taken up of a relay; nothing when there is none, or none that is whole.
-KeyFiles files_of(const RelayStates& states, const std::string& name) {
+std::optional<StateFiles> last_of(const RelayStates& states, const std::string& name) {
     const auto last = states.find(name);
-    if (last == states.end()) return {};
+    if (last == states.end()) return std::nullopt;
     auto files = decode_state_payload(last->second, payload_limit_octets);
-    return files ? std::move(files->files) : KeyFiles{};
+    return files ? std::optional(std::move(*files)) : std::nullopt;
+}
+
+// What one relay may have of a snapshot: no tor can make it too large for all.
+std::size_t share_of(std::size_t relays) {
+    constexpr std::size_t directory_octets = 1 << 20;  // far more than it has, and than encryption adds to the parts
+    constexpr std::size_t earlier_octets = 2 << 20;    // far more than an earlier state has
+    return std::min(payload_limit_octets - earlier_octets, (slot_limit_octets - directory_octets) / std::max<std::size_t>(1, relays));
 }
 
 }  // namespace
 
+// Between two states of one tor as much time passes by the clock as on the machine; over a boot the machine does not know.
+bool StateService::has_jumped(const std::string& name, std::chrono::sys_seconds before, std::chrono::sys_seconds now) const {
+    const auto last = taken_up_.find(name);
+    const auto passed = last == taken_up_.end() ? uptime_() : uptime_() - last->second;
+    return now > before + passed + clock_tolerance || now < before - clock_tolerance;
+}
+
+// lethe-relay decides what tor is given, once a time server has set the clock. That tor writes an earlier time now says what it was.
+void StateService::tell_of_future(const std::string& name, const StateFiles& before, const StateFile& now) {
+    auto& status = relays_[name];
+    const auto earlier = before.earlier.find(state_file_name);
+    const auto given =
+        earlier == before.earlier.end() ? Result<StateFile>(fail(ErrorKind::not_found, "")) : parse_state_file(earlier->second.expose());
+    status.source = given ? StateSource::previous : StateSource::nothing;
+    status.restored_bandwidth = given ? observed_bandwidth(*given, now.last_written) : 0;
+    status.reason =
+        std::format("its newest state says that it was written at {:%F %H:%M} UTC, which is still to come: the clock was wrong then; ",
+                    before.state.last_written) +
+        (given ? std::format("tor was given that of {:%F %H:%M} UTC", given->last_written) : "tor has begun without state");
+}
+
 // Takes a relay's state into the next snapshot; returns whether it is another than the last.
-Result<bool> StateService::take_up(const std::string& name, const RsaFingerprint& relay) {
-    auto collected = place_.collect(name, open_->snapshots ? configuration_.cache_limit_octets : 0);
+Result<bool> StateService::take_up(const std::string& name, const RsaFingerprint& relay, std::size_t share_octets) {
+    const std::size_t cache_limit = std::min<std::size_t>(configuration_.cache_limit_octets, share_octets / 2);
+    auto collected = place_.collect(name, open_->snapshots ? cache_limit : 0);
     if (!collected && collected.error().kind == ErrorKind::not_found) return false;
     if (!collected) return std::unexpected(collected.error());
-    const KeyFiles before = files_of(states_, name);
-    if (before == *collected) return false;
-    const auto files = TRY(parse_state_files(relay, std::move(*collected), now_(), payload_limit_octets, before));
+    auto before = last_of(states_, name);
+    if (before && before->files == *collected) return false;
+    const KeyFiles none;
+    auto files = TRY(parse_state_files(relay, std::move(*collected), now_(), share_octets, before ? before->files : none));
+    if (before) {
+        const auto was = before->state.last_written, is = files.state.last_written;
+        if (is < was - clock_tolerance) tell_of_future(name, *before, files.state);
+        files.earlier = has_jumped(name, was, is) ? without_caches(before->files) : std::move(before->earlier);
+    }
+    taken_up_[name] = uptime_();
     open_->minimal.take_up(name, relay, files.state);
     auto payload = encode_state_payload(files);
+    if (payload.size() > share_octets) {
+        files.earlier.clear();
+        payload = encode_state_payload(files);
+    }
     relays_[name].taken = files.taken;
     relays_[name].octets = payload.size();
     states_.insert_or_assign(name, std::move(payload));
@@ -35,8 +75,8 @@ Result<bool> StateService::take_up(const std::string& name, const RsaFingerprint
 std::optional<Error> StateService::take_up_all(const Identities& relays) {
     std::optional<Error> trouble;
     for (const auto& [name, relay] : relays) {
-        const auto taken = take_up(name, relay);
-        unwritten_ |= taken.value_or(false);
+        const auto taken = take_up(name, relay, share_of(relays.size()));
+        if (taken.value_or(false)) unwritten_.insert(name);
         relays_[name].trouble = taken ? "" : "its state was not taken up: " + taken.error().message;
         if (!taken) trouble = in_context(taken.error(), name).error();
     }
@@ -46,7 +86,9 @@ std::optional<Error> StateService::take_up_all(const Identities& relays) {
 void StateService::forget(const std::string& name) {
     states_.erase(name);
     open_->minimal.drop(name);
-    unwritten_ = forgotten_ = true;
+    taken_up_.erase(name);
+    unwritten_.insert(name);
+    forgotten_ = true;
 }
 
 // When a name has passed to another relay, the former one's state goes.
@@ -79,18 +121,24 @@ Result<void> StateService::drop_forgotten(const Identities& relays) {
     return {};
 }
 
-Result<void> StateService::check_budget(SnapshotCause cause) const {
-    if (budget_.allows(cause, now_())) return {};
-    return fail(ErrorKind::wrong_state,
-                "{} snapshots a day are what the TPM's counter is given (SnapshotsPerDay= in lethe.conf), and they are taken",
-                budget_.per_day());
+// To whom a snapshot is charged. What a relay that was forgotten leaves is no tor's doing.
+Result<std::string> StateService::payer(SnapshotCause cause, const std::set<std::string>& changed) const {
+    const auto found = budget_.payer(forgotten_ ? SnapshotCause::request : cause, now_(), changed, relays_.size());
+    if (found) return *found;
+    std::string names;
+    for (const auto& name : changed) names += (names.empty() ? "" : ", ") + name;
+    return fail(
+        ErrorKind::wrong_state,
+        "{} snapshots a day are what the TPM's counter is given (SnapshotsPerDay= in lethe.conf), and they, or the share of {}, are "
+        "taken",
+        budget_.per_day(), names);
 }
 
-Result<void> StateService::write_snapshot() {
+Result<void> StateService::write_snapshot(const std::string& payer) {
     // Counted before: a write that fails half-way has worn the counter, too.
-    TRY(budget_.spend(now_()));
+    TRY(budget_.spend(now_(), payer));
     generation_ = TRY(open_->snapshots->write(states_));
-    unwritten_ = false;
+    unwritten_.clear();
     for (const auto& name : states_ | std::views::keys)
         if (const auto relay = relays_.find(name); relay != relays_.end()) relay->second.generation = generation_;
     return {};
@@ -98,11 +146,10 @@ Result<void> StateService::write_snapshot() {
 
 // Where it is all that is kept, it is counted like a snapshot, and what tor had at its end is written, too.
 Result<void> StateService::write_minimal(SnapshotCause cause) {
-    if (open_->snapshots) return open_->minimal.is_due(false) ? open_->minimal.write(now_()) : Result<void>{};
-    const bool all = cause == SnapshotCause::stop || cause == SnapshotCause::request;
-    if (!open_->minimal.is_due(all)) return {};
-    TRY(check_budget(cause));
-    TRY(budget_.spend(now_()));
+    if (open_->snapshots) return open_->minimal.due(false).empty() ? Result<void>{} : open_->minimal.write(now_());
+    const auto due = open_->minimal.due(cause == SnapshotCause::stop || cause == SnapshotCause::request);
+    if (due.empty()) return {};
+    TRY(budget_.spend(now_(), TRY(payer(cause, due))));
     return open_->minimal.write(now_());
 }
 
@@ -112,9 +159,9 @@ Result<std::uint64_t> StateService::snapshot(SnapshotCause cause) {
     for (const auto& [name, relay] : relays) adopt(name, relay);
     TRY(drop_forgotten(relays));
     const auto trouble = take_up_all(relays);
-    if (open_->snapshots && unwritten_) TRY(check_budget(cause).and_then([&] { return write_snapshot(); }));
+    if (open_->snapshots && !unwritten_.empty()) TRY(write_snapshot(TRY(payer(cause, unwritten_))));
     // The other slot still has it.
-    if (open_->snapshots && forgotten_) TRY(write_snapshot());
+    if (open_->snapshots && forgotten_) TRY(write_snapshot(""));
     forgotten_ = false;
     const auto minimal = write_minimal(cause);
     if (!minimal && !open_->snapshots) return std::unexpected(minimal.error());
@@ -128,7 +175,7 @@ Result<void> StateService::reset() {
     TRY(open_->minimal.reset());
     if (open_->snapshots) TRY(open_->snapshots->reset());
     states_.clear();
-    unwritten_ = true;
+    unwritten_.insert("");
     generation_ = 0;
     standing_ = open_->snapshots ? StateStanding::open : StateStanding::minimal;
     reason_.reset();

@@ -11,8 +11,9 @@ namespace lethe {
 
 namespace {
 
-constexpr std::uint16_t payload_version = 1;
-constexpr NamedFiles named_files{.limit_count = 1 + onion_key_files.size() + cache_files.size(), .length_octets = 4};
+constexpr std::uint16_t plain_version = 1;
+constexpr std::uint16_t earlier_version = 2;  // with files from before a jump of the clock
+constexpr NamedFiles named_files{.limit_count = 2 * (1 + onion_key_files.size()) + cache_files.size(), .length_octets = 4};
 
 Result<StateFile> check_state_file(const KeyFiles& files) {
     const auto found = files.find(state_file_name);
@@ -41,20 +42,64 @@ Result<StateFiles> check_files(const RsaFingerprint& relay, KeyFiles files, std:
     return StateFiles{relay, taken, std::move(files), std::move(state)};
 }
 
+void copy_into(KeyFiles& to, const KeyFiles& from, std::string_view prefix) {
+    for (const auto& [name, octets] : from) to.emplace(std::string(prefix) + name, Secret::copy_of(octets.expose()));
+}
+
+// Takes the files with the prefix out of the others.
+KeyFiles take_earlier(KeyFiles& files) {
+    KeyFiles earlier;
+    for (auto file = files.lower_bound(earlier_prefix); file != files.end() && file->first.starts_with(earlier_prefix);) {
+        earlier.emplace(file->first.substr(earlier_prefix.size()), std::move(file->second));
+        file = files.erase(file);
+    }
+    return earlier;
+}
+
+Result<void> check_earlier(const KeyFiles& earlier) {
+    TRY(check_state_file(earlier));
+    for (const auto& [name, octets] : earlier) {
+        if (name == state_file_name) continue;
+        if (!std::ranges::contains(onion_key_files, name))
+            return fail(ErrorKind::corrupt, "\"{}\" is not part of an earlier state", printable_name(name));
+        TRY(check_onion_key(name, octets.expose(), Scrutiny::sealed));
+    }
+    return {};
+}
+
 Result<StateFiles> decode_payload(OctetView payload) {
     OctetReader reader(payload);
     const std::uint16_t version = TRY(reader.u16());
-    if (version != payload_version)
+    if (version != plain_version && version != earlier_version)
         return fail(ErrorKind::corrupt, "version {} of the state payload is not known to this release", version);
     RsaFingerprint relay;
     std::ranges::copy(TRY(reader.take(relay.size())), relay.begin());
     const std::uint64_t taken = TRY(reader.u64());
     if (taken >= static_cast<std::uint64_t>(state_time_end.time_since_epoch().count()))
         return fail(ErrorKind::corrupt, "taken after the year 9998");
-    return check_files(relay, TRY(named_files.decode(reader)), std::chrono::sys_seconds(std::chrono::seconds(taken)), Scrutiny::sealed, {});
+    auto files = TRY(named_files.decode(reader));
+    auto earlier = version == earlier_version ? take_earlier(files) : KeyFiles{};
+    if (version == earlier_version) TRY(check_earlier(earlier));
+    auto all = TRY(check_files(relay, std::move(files), std::chrono::sys_seconds(std::chrono::seconds(taken)), Scrutiny::sealed, {}));
+    all.earlier = std::move(earlier);
+    return all;
 }
 
 }  // namespace
+
+KeyFiles without_caches(const KeyFiles& files) {
+    KeyFiles kept;
+    for (const auto& [name, octets] : files)
+        if (!std::ranges::contains(cache_files, name)) kept.emplace(name, Secret::copy_of(octets.expose()));
+    return kept;
+}
+
+KeyFiles all_files(const StateFiles& files) {
+    KeyFiles all;
+    copy_into(all, files.files, "");
+    copy_into(all, files.earlier, earlier_prefix);
+    return all;
+}
 
 Result<StateFiles> parse_state_files(const RsaFingerprint& relay, KeyFiles files, std::chrono::sys_seconds taken, std::size_t limit_octets,
                                      const KeyFiles& known) {
@@ -65,7 +110,9 @@ Result<StateFiles> parse_state_files(const RsaFingerprint& relay, KeyFiles files
 
 Secret encode_state_payload(const StateFiles& snapshot) {
     const auto taken = static_cast<std::uint64_t>(snapshot.taken.time_since_epoch().count());
-    return named_files.encode(OctetWriter().u16(payload_version).raw(snapshot.relay).u64(taken).octets(), snapshot.files);
+    const auto head = [&](std::uint16_t version) { return OctetWriter().u16(version).raw(snapshot.relay).u64(taken).take(); };
+    if (snapshot.earlier.empty()) return named_files.encode(head(plain_version), snapshot.files);
+    return named_files.encode(head(earlier_version), all_files(snapshot));
 }
 
 Result<StateFiles> decode_state_payload(const Secret& payload, std::size_t limit_octets) {

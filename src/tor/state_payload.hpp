@@ -20,7 +20,19 @@ struct StateFiles {
     std::chrono::sys_seconds taken;
     KeyFiles files;   ///< by name; the onion keys belong into the key directory, the others into the data directory
     StateFile state;  ///< what the state file says
+    /// State file and onion keys from before the clock jumped, when it has: what is left should the clock have been wrong since. Else none.
+    KeyFiles earlier{};
 };
+
+/// Comes before the names of the files in StateFiles::earlier, where they lie among the others.
+inline const std::string earlier_prefix = "earlier.";
+/// What a state says that was written this much after now, was written by a wrong clock.
+inline constexpr std::chrono::hours clock_tolerance{1};
+
+/// The files of a state without what tor downloads again.
+KeyFiles without_caches(const KeyFiles& files);
+/// All files in one: those of `earlier` with the prefix.
+KeyFiles all_files(const StateFiles& files);
 
 /// Checks the files that a snapshot is made of: the state file (parse_state_file) and the onion keys (check_onion_key).
 ///

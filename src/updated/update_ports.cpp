@@ -3,7 +3,7 @@
 #include "base/test_seam.hpp"
 #include "image/efi_variable.hpp"
 #include "measure/measurement.hpp"
-#include "tpm/esys_tpm.hpp"
+#include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
 namespace lethe {
@@ -64,9 +64,8 @@ SystemdPcrlock::Paths pcrlock_paths() {
 
 UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> policy_keys, std::function<Result<bool>()> boot_complete,
                           std::function<void(std::string_view, unsigned)> progress) {
-    const auto open_tpm = [] { return open_esys_tpm(default_tcti()); };
-    return {.open_tpm = open_tpm,
-            .open_store = [open_tpm] { return open_machine_store(open_tpm); },
+    return {.open_tpm = open_machine_tpm,
+            .open_store = [] { return open_machine_store(open_machine_tpm); },
             .open_esp = [&pcrlock] { return open_esp(pcrlock); },
             .pcrlock = pcrlock,
             .policy_keys = std::move(policy_keys),

@@ -11,7 +11,11 @@ namespace lethe {
 namespace {
 
 constexpr std::string_view magic = "LETHEEXP";
-constexpr std::uint16_t export_version = 1;
+constexpr std::uint16_t unsigned_version = 1;
+constexpr std::uint16_t signed_version = 2;
+constexpr std::size_t sender_octets = 32;
+constexpr std::uint64_t sender_subkey = 1;  // part of the format
+constexpr std::string_view sender_purpose = "lethe export sender";
 constexpr std::size_t name_octets = 32;
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 constexpr std::size_t salt_octets = crypto_pwhash_SALTBYTES;
@@ -48,12 +52,47 @@ Result<Secret> file_key_from(const Secret& passphrase, const Argon2& argon2) {
     return key;
 }
 
-OctetWriter begin(const std::string& relay, ExportProtection protection) {
+Octets name_field(const std::string& relay) {
     Octets name(name_octets, 0);
     std::ranges::copy(as_octets(relay), name.begin());
+    return name;
+}
+
+OctetWriter begin(const std::string& relay, ExportProtection protection, const Secret* sender) {
     OctetWriter writer;
-    writer.raw(as_octets(magic)).u16(export_version).u8(static_cast<std::uint8_t>(protection)).raw(name);
+    writer.raw(as_octets(magic)).u16(sender ? signed_version : unsigned_version);
+    writer.u8(static_cast<std::uint8_t>(protection)).raw(name_field(relay));
     return writer;
+}
+
+// Within what is encrypted: to everybody else two exports of one vault have nothing in common.
+std::array<std::uint8_t, sender_octets> sender_tag(const Secret& sender, const std::string& relay, const Secret& payload) {
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, sender.expose().data(), sender.size(), sender_octets);
+    const Octets name = name_field(relay);
+    for (const OctetView part : {as_octets(sender_purpose), OctetView(name), payload.expose()})
+        crypto_generichash_update(&state, part.data(), part.size());
+    std::array<std::uint8_t, sender_octets> tag;
+    crypto_generichash_final(&state, tag.data(), tag.size());
+    sodium_memzero(&state, sizeof state);
+    return tag;
+}
+
+Secret with_sender(const std::string& relay, const Secret& payload, const Secret* sender) {
+    if (!sender) return Secret::copy_of(payload.expose());
+    const auto tag = sender_tag(*sender, relay, payload);
+    Secret whole(tag.size() + payload.size());
+    std::ranges::copy(tag, whole.expose_mutable().begin());
+    std::ranges::copy(payload.expose(), whole.expose_mutable().begin() + tag.size());
+    return whole;
+}
+
+Result<Export> export_of(const Parts& parts, const Secret& plain) {
+    if (parts.header.version == unsigned_version) return Export{parts.header.relay, Secret::copy_of(plain.expose())};
+    if (plain.size() < sender_octets) return fail(ErrorKind::corrupt, "it is damaged: take another copy");
+    Export opened{parts.header.relay, Secret::copy_of(plain.expose().subspan(sender_octets))};
+    std::ranges::copy(plain.expose().first(sender_octets), opened.sender.emplace().begin());
+    return opened;
 }
 
 Secret padded(const Secret& payload) {
@@ -133,7 +172,7 @@ Result<Parts> parse(OctetView file) {
     TRY(reader.take(magic.size()));
     Parts parts;
     parts.header.version = TRY(reader.u16());
-    if (parts.header.version != export_version)
+    if (parts.header.version != unsigned_version && parts.header.version != signed_version)
         return fail(ErrorKind::corrupt, "version {} is not known to this release", parts.header.version);
     parts.header.protection = ExportProtection{TRY(reader.u8())};
     parts.header.relay = TRY(read_name(reader));
@@ -161,15 +200,28 @@ Result<Parts> take_apart(OctetView file) {
 
 }  // namespace
 
-Result<Octets> seal_export(const std::string& relay, const Secret& payload, const RecoveryPublicKey& recipient) {
-    TRY(check_relay_name(relay));
-    const Secret file_key = Secret::random(file_key_octets);
-    OctetWriter writer = begin(relay, ExportProtection::recipient);
-    writer.raw(recipient.octets()).raw(box_key(BoxedKey::exported, file_key, recipient));
-    return finish(std::move(writer), file_key, payload);
+Secret export_authentication(const Secret& identity_key) {
+    Secret key(crypto_kdf_KEYBYTES);
+    crypto_kdf_derive_from_key(key.expose_mutable().data(), key.size(), sender_subkey, "lethe-ex", identity_key.expose().data());
+    return key;
 }
 
-Result<Octets> seal_export_with_passphrase(const std::string& relay, const Secret& payload, const Secret& passphrase) {
+bool is_sent_by(const Export& opened, const Secret& vault) {
+    if (!opened.sender) return false;
+    const auto tag = sender_tag(vault, opened.relay, opened.payload);
+    return sodium_memcmp(tag.data(), opened.sender->data(), tag.size()) == 0;
+}
+
+Result<Octets> seal_export(const std::string& relay, const Secret& payload, const RecoveryPublicKey& recipient, const Secret* sender) {
+    TRY(check_relay_name(relay));
+    const Secret file_key = Secret::random(file_key_octets);
+    OctetWriter writer = begin(relay, ExportProtection::recipient, sender);
+    writer.raw(recipient.octets()).raw(box_key(BoxedKey::exported, file_key, recipient));
+    return finish(std::move(writer), file_key, with_sender(relay, payload, sender));
+}
+
+Result<Octets> seal_export_with_passphrase(const std::string& relay, const Secret& payload, const Secret& passphrase,
+                                           const Secret* sender) {
     TRY(check_relay_name(relay));
     if (passphrase.size() < least_passphrase_octets)
         return fail(ErrorKind::invalid_argument,
@@ -180,9 +232,9 @@ Result<Octets> seal_export_with_passphrase(const std::string& relay, const Secre
     randombytes_buf(salt.data(), salt.size());
     const Argon2 argon2{.salt = salt};
     const Secret file_key = TRY(file_key_from(passphrase, argon2));
-    OctetWriter writer = begin(relay, ExportProtection::passphrase);
+    OctetWriter writer = begin(relay, ExportProtection::passphrase, sender);
     writer.raw(argon2.salt).u32(argon2.passes).u32(argon2.memory_octets);
-    return finish(std::move(writer), file_key, payload);
+    return finish(std::move(writer), file_key, with_sender(relay, payload, sender));
 }
 
 Result<ExportHeader> read_export_header(OctetView file) { return TRY(take_apart(file)).header; }
@@ -196,8 +248,9 @@ Result<Export> open_export(OctetView file, const RecoverySecretKey& secret_key) 
         return fail(ErrorKind::invalid_argument, "the export of {} is sealed to {}; the secret key that was given belongs to {}",
                     parts.header.relay, encode_recovery_public(*parts.header.recipient), encode_recovery_public(own));
     auto payload = unbox_key(BoxedKey::exported, parts.box, secret_key).and_then([&](const Secret& key) { return decrypt(parts, key); });
-    if (!payload) return in_context(payload.error(), "the export of " + parts.header.relay);
-    return Export{parts.header.relay, std::move(*payload)};
+    auto opened = payload.and_then([&](const Secret& plain) { return export_of(parts, plain); });
+    if (!opened) return in_context(opened.error(), "the export of " + parts.header.relay);
+    return opened;
 }
 
 Result<Export> open_export(OctetView file, const Secret& passphrase) {
@@ -211,7 +264,7 @@ Result<Export> open_export(OctetView file, const Secret& passphrase) {
         return fail(ErrorKind::invalid_argument,
                     "the export of {} does not open: the passphrase is wrong, or the file is damaged; try again, then another copy",
                     parts.header.relay);
-    return Export{parts.header.relay, std::move(*payload)};
+    return export_of(parts, *payload);
 }
 
 }  // namespace lethe

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -26,7 +27,15 @@ struct ExportHeader {
 struct Export {
     std::string relay;
     Secret payload;
+    std::optional<std::array<std::uint8_t, 32>> sender{};  ///< none in a file of version 1
 };
+
+/// The key by which a vault knows its own exports again. @param identity_key  VaultKey::kind_key(ObjectKind::identity).
+Secret export_authentication(const Secret& identity_key);
+
+/// Whether the vault whose export_authentication() this is has made the export. Whoever has the recovery key's public half, or the
+/// passphrase, can make one; not this tag.
+bool is_sent_by(const Export& opened, const Secret& vault);
 
 /// An export file has no more octets than this, 64 KiB.
 constexpr std::size_t export_limit_octets = 64 << 10;
@@ -34,8 +43,11 @@ constexpr std::size_t least_passphrase_octets = 12;
 
 /// The octets of an export file of one relay's identity, sealed to a recovery key. The payload is padded, so that the length says little.
 ///
+/// @param sender            export_authentication() of the vault that it comes from; without it the file is of version 1, which
+///                          nobody's vault has signed.
 /// @error invalid_argument  no relay's name, or a payload too large for an export file.
-Result<Octets> seal_export(const std::string& relay, const Secret& payload, const RecoveryPublicKey& recipient);
+Result<Octets> seal_export(const std::string& relay, const Secret& payload, const RecoveryPublicKey& recipient,
+                           const Secret* sender = nullptr);
 
 /// The same under a passphrase, with Argon2id of 3 passes over 64 MiB. libsodium takes that memory by mmap and does not lock it: what lies
 /// in it lets a guess be checked cheaply, so that a process that may be swapped out calls lock_down_process() first, under a RLIMIT_MEMLOCK
@@ -44,7 +56,8 @@ Result<Octets> seal_export(const std::string& relay, const Secret& payload, cons
 /// @param passphrase  taken octet for octet, a newline at its end too; at least 12 octets.
 /// @error invalid_argument  as above, or a passphrase that is too short.
 /// @error io                the memory is not to be had.
-Result<Octets> seal_export_with_passphrase(const std::string& relay, const Secret& payload, const Secret& passphrase);
+Result<Octets> seal_export_with_passphrase(const std::string& relay, const Secret& payload, const Secret& passphrase,
+                                           const Secret* sender = nullptr);
 
 /// What an export file says of itself: which relay, and what is needed to open it.
 /// @error corrupt  no export file, cut short, of an unknown version, or asking for more than Argon2id is allowed: 1 to 16 passes, 8 KiB to

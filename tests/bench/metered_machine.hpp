@@ -86,7 +86,8 @@ struct MeteredMachine {
         service.emplace(
             open_disk,
             [&]() -> Result<std::unique_ptr<Tpm>> { return std::make_unique<MeteredTpm>(esys_tpm_on(tpm.traffic().context()), meter); },
-            place, configuration, Budget(tor.settings().paths.runtime / "spent", configuration.snapshots_per_day), [&] { return now; });
+            place, configuration, Budget(tor.settings().paths.runtime / "spent", configuration.snapshots_per_day), [&] { return now; },
+            [] { return std::chrono::seconds(60); });
         return {};
     }
 

@@ -175,8 +175,8 @@ class Bench:
         (self.folder / "credentials/torrc").write_text(text)
 
     def relay(self, name):
-        """What tor@NAME.service runs, up to where it would become tor. What it tells the service manager is in self.notified."""
-        environment = dict(self.environment, NOTIFY_SOCKET=str(self.folder / "notify-relay"), LETHE_RUNTIME=str(self.runtime), RUNTIME_DIRECTORY=str(self.folder),
+        """What tor@NAME.service runs, up to where it would become tor, without a bus. What it tells the service manager is in self.notified."""
+        environment = dict(self.environment, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent", NOTIFY_SOCKET=str(self.folder / "notify-relay"), LETHE_RUNTIME=str(self.runtime), RUNTIME_DIRECTORY=str(self.folder),
                            CREDENTIALS_DIRECTORY=str(self.folder / "credentials"))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             (self.folder / "notify-relay").unlink(missing_ok=True)

@@ -108,6 +108,22 @@ def _(bench):
     bench.call(MANAGER, CREATE, "string:c")
 
 
+@check("a machine without an id says so to whoever asks for it, and the daemon goes on")
+def _(bench):
+    bench.machine("enroll", "a")
+    # What the daemon sees of /etc/machine-id is an empty file; the machine's own stays.
+    program = bench.folder / "without-id"
+    program.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '[ ! -e /etc/machine-id ] || mount --bind /dev/null /etc/machine-id; exec {bench.identityd}'\n")
+    program.chmod(0o755)
+    bench.identityd = program
+    bench.start()
+    for user in (NOBODY, 0):
+        with refused("org.freedesktop.DBus.Error.NotSupported", "machine-id"):
+            bench.call(MANAGER, "org.freedesktop.DBus.Peer.GetMachineId", user=user)
+    bench.call(MANAGER, "org.freedesktop.DBus.Peer.Ping", user=NOBODY)
+    assert bench.daemon.poll() is None and bench.status()["vault"]["state"] == "open"
+
+
 @check("create makes a relay once: the second time it is AlreadyExists and nothing changes")
 def _(bench):
     enrolled(bench)
@@ -298,7 +314,10 @@ def _(bench):
         assert status == 78 and err.startswith(f"<3>relay {name} does not start: "), (status, err)
         assert bench.notified.startswith("STATUS=") and bench.notified[7:] in err, bench.notified
         return err
-    assert "is not running" in refusal("a")
+    assert "systemctl status lethe-identityd" in refusal("a")
+    bench.start()
+    assert "vault is not-enrolled" in refusal("a") and "lethectl enroll" in refusal("a")
+    bench.stop()
     enrolled(bench, "a", "b")
     assert "lethectl identity create c" in refusal("c")
     assert "relay's name" in refusal("../a")

@@ -145,11 +145,14 @@ def _(bench):
 
     bench.another_machine()
     enrolled(bench)
-    not_done(bench.lethectl("identity", "recover", bench.folder / "a.lethe"), 2, public)
+    not_done(bench.lethectl("identity", "recover", bench.folder / "a.lethe"), 2, "--fingerprint")
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], bench.folder / "a.lethe"), 2, public)
     wrong = bench.folder / "wrong"
     done(bench.lethectl("recovery-key", "new", wrong))
-    not_done(bench.lethectl("identity", "recover", "--key", wrong, bench.folder / "a.lethe"), 2, public)
-    done(bench.lethectl("identity", "recover", "--key", bench.folder / "key", bench.folder / "a.lethe"), known["a"][0])
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], "--key", wrong, bench.folder / "a.lethe"), 2, public)
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", "0" * 40, "--key", bench.folder / "key", bench.folder / "a.lethe"), 2, "asked for")
+    assert fingerprints(bench) == {}
+    done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], "--key", bench.folder / "key", bench.folder / "a.lethe"), known["a"][0])
     assert fingerprints(bench) == known
     bench.restart()
     assert fingerprints(bench) == known
@@ -166,11 +169,11 @@ def _(bench):
     done(bench.lethectl("identity", "export", "--passphrase-file", good, "a", export))
     assert export.stat().st_mode & 0o777 == 0o600
     done(bench.lethectl("identity", "forget", "a", known[0]))
-    not_done(bench.lethectl("identity", "recover", export, "--passphrase-file", bad), 2, "passphrase")
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", known[0], export, "--passphrase-file", bad), 2, "passphrase")
     damaged = bench.folder / "damaged"
     damaged.write_bytes(export.read_bytes()[:-1])
-    not_done(bench.lethectl("identity", "recover", damaged, "--passphrase-file", good), 3, "")
-    done(bench.lethectl("identity", "recover", "--name", "z", "--passphrase-file", good, export), known[0])
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", known[0], damaged, "--passphrase-file", good), 3, "")
+    done(bench.lethectl("identity", "recover", "--fingerprint", known[0], "--name", "z", "--passphrase-file", good, export), known[0])
     assert fingerprints(bench) == {"z": known}
 
 

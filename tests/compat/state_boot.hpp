@@ -14,7 +14,10 @@ struct StateBoot {
     StateService service;
 
     StateBoot(SoftwareTpm& tpm, StateService::StoreOpener open_store, const FrozenMachine& machine, std::chrono::sys_seconds now)
-        : now(now), service(std::move(open_store), opener_of(tpm), place, {}, Budget(runtime / "spent", 48), [this] { return this->now; }) {
+        : now(now),
+          service(
+              std::move(open_store), opener_of(tpm), place, {}, Budget(runtime / "spent", 48), [this] { return this->now; },
+              [] { return std::chrono::seconds(60); }) {
         place.admitted.clear();
         for (const auto& [name, relay] : machine.relays)
             std::ranges::copy(from_hex(relay.fingerprint).value(), place.admitted[name].begin());

@@ -115,8 +115,9 @@ private:
         const std::size_t place = input.number(2);
         if (const std::uint8_t change = input.u8(); !file.empty()) file[place % file.size()] ^= change;
         const Secret secret = encode_recovery_secret(recovery_key_.secret_key);
+        const auto expected = input.u8() % 4 == 0 ? std::string(input.text()) : exported_fingerprint_;
         admitted(name, read_fingerprint(name, input), [&](const auto& replaces) {
-            return service_->recover_relay(file, secret, name, replaces).transform([&](const auto& relay) {
+            return service_->recover_relay(file, secret, expected, name, replaces).transform([&](const auto& relay) {
                 require(relay == name, "the name is ours");
             });
         });
@@ -134,7 +135,7 @@ private:
     void export_relay(const std::string& name) {
         auto file = service_->export_relay(name, std::nullopt);
         if (parsed(file, {ErrorKind::invalid_argument, ErrorKind::not_found, ErrorKind::wrong_state, ErrorKind::corrupt}))
-            export_ = std::move(*file);
+            std::tie(export_, exported_fingerprint_) = std::pair(std::move(*file), service_->relays().at(name).fingerprint);
     }
 
     template <class Change>
@@ -177,6 +178,7 @@ private:
     std::map<std::string, Fingerprints> known_;
     RecoveryKeyPair recovery_key_ = make_recovery_key();
     Octets export_;
+    std::string exported_fingerprint_;
 };
 
 }  // namespace

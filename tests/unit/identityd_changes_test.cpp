@@ -235,13 +235,14 @@ TEST_F(Transfer, ExportToTheRecoveryKeyComesBackOnAnotherMachine) {
     Machine other{{}};
     Daemon there(other);
     const auto secret = encode_recovery_secret(pair.secret_key);
-    EXPECT_TRUE(is_error(there.service.recover_relay(*file, passphrase, {}, {}), ErrorKind::invalid_argument, "recovery"));
-    const auto name = there.service.recover_relay(*file, secret, {}, {});
+    EXPECT_TRUE(
+        is_error(there.service.recover_relay(*file, passphrase, alice_fingerprint, {}, {}), ErrorKind::invalid_argument, "recovery"));
+    const auto name = there.service.recover_relay(*file, secret, alice_fingerprint, {}, {});
     ASSERT_TRUE(is_success(name));
     EXPECT_EQ(*name, "a");
     EXPECT_EQ(there.service.relays().at("a").fingerprints, alice().fingerprints);
-    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, {}, {}), ErrorKind::already_exists, "--replace"));
-    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, "b", {}), ErrorKind::invalid_argument, "relay a"));
+    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, alice_fingerprint, {}, {}), ErrorKind::already_exists, "--replace"));
+    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, alice_fingerprint, "b", {}), ErrorKind::invalid_argument, "relay a"));
 }
 
 TEST_F(Transfer, ExportUnderAPassphraseComesBackUnderAnotherName) {
@@ -249,10 +250,39 @@ TEST_F(Transfer, ExportUnderAPassphraseComesBackUnderAnotherName) {
     const auto file = service().export_relay("a", passphrase.prefix(passphrase.size()));
     ASSERT_TRUE(is_success(file));
     ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
-    EXPECT_FALSE(service().recover_relay(*file, Secret::copy_of(as_octets("another passphrase")), {}, {}));
-    EXPECT_TRUE(is_error(service().recover_relay(*file, passphrase, "Not A Name", {}), ErrorKind::invalid_argument, "name"));
-    EXPECT_EQ(*service().recover_relay(*file, passphrase, "z", {}), "z");
+    EXPECT_FALSE(service().recover_relay(*file, Secret::copy_of(as_octets("another passphrase")), alice_fingerprint, {}, {}));
+    EXPECT_TRUE(
+        is_error(service().recover_relay(*file, passphrase, alice_fingerprint, "Not A Name", {}), ErrorKind::invalid_argument, "name"));
+    EXPECT_EQ(*service().recover_relay(*file, passphrase, alice_fingerprint, "z", {}), "z");
     EXPECT_EQ(fingerprint("z"), alice_fingerprint);
+}
+
+// Somebody who has the public recovery key makes an export with keys of their own.
+TEST_F(Transfer, AForgedExportIsRefusedByItsFingerprintBeforeAnythingIsWritten) {
+    const auto forged = seal_export("a", encode_identity(bob()), pair.public_key);
+    ASSERT_TRUE(is_success(forged));
+    const auto secret = encode_recovery_secret(pair.secret_key);
+    const auto files = machine.files();
+    EXPECT_TRUE(is_error(service().recover_relay(*forged, secret, alice_fingerprint, {}, {}), ErrorKind::invalid_argument, "asked for"));
+    EXPECT_TRUE(is_error(service().recover_relay(*forged, secret, "", {}, {}), ErrorKind::invalid_argument, "40 hexadecimal"));
+    EXPECT_EQ(machine.files(), files);
+    EXPECT_TRUE(service().relays().empty());
+}
+
+TEST_F(Transfer, AnExportOfAnotherVaultIsSaidToBeOne) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto ours = service().export_relay("a", passphrase.prefix(passphrase.size()));
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    ASSERT_TRUE(is_success(service().recover_relay(*ours, passphrase, alice_fingerprint, {}, {})));
+    EXPECT_EQ(service().relays().at("a").reason, "");
+
+    Machine other{{}};
+    Daemon there(other);
+    ASSERT_TRUE(is_success(there.service.recover_relay(*ours, passphrase, alice_fingerprint, {}, {})));
+    EXPECT_THAT(there.reason("a"), HasSubstr("this vault did not make"));
+    const auto unsigned_one = seal_export_with_passphrase("b", encode_identity(bob()), passphrase);
+    ASSERT_TRUE(is_success(service().recover_relay(*unsigned_one, passphrase, bob().fingerprints.rsa_hex(), {}, {})));
+    EXPECT_THAT(service().relays().at("b").reason, HasSubstr("this vault did not make"));
 }
 
 TEST_F(Transfer, RecoveryKeySetBeforeOrAfterReachesTheVaultRecordInBothSlots) {
@@ -311,7 +341,7 @@ TEST_F(Transfer, ShutVaultChangesNothing) {
     const auto files = machine.files();
     EXPECT_TRUE(is_error(import("b", bob()), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().export_relay("a", passphrase.prefix(21)), ErrorKind::wrong_state, "not open"));
-    EXPECT_TRUE(is_error(service().recover_relay(*file, passphrase, "b", {}), ErrorKind::wrong_state, "not open"));
+    EXPECT_TRUE(is_error(service().recover_relay(*file, passphrase, alice_fingerprint, "b", {}), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().forget_relay("a", alice_fingerprint), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key), ErrorKind::wrong_state, "not open"));
     EXPECT_EQ(machine.files(), files);

@@ -184,6 +184,24 @@ TEST(Failures, NameTheServiceThatIsAway) {
     EXPECT_EQ(silent.exit_status, exit_failed);
 }
 
+// Whoever runs code as tor, or writes the disk, writes such text.
+TEST(TextFromOutside, ReachesNoTerminalAsItIs) {
+    const std::string bad = "gone\x1b[2J\n\u25cf  a  keys installed", good = "gone\\x1b[2J \u25cf  a  keys installed";
+    EXPECT_EQ(service_text(bad), good);
+    const Properties properties{{sdbus::PropertyName{"Reason"}, sdbus::Variant{bad}},
+                                {sdbus::PropertyName{"Admitted"}, sdbus::Variant{std::vector<std::string>{bad}}}};
+    EXPECT_EQ(value<std::string>(properties, "Reason"), good);
+    EXPECT_EQ(value<std::vector<std::string>>(properties, "Admitted"), std::vector<std::string>{good});
+    EXPECT_EQ(to_failure(Error{ErrorKind::io, bad}).message, good);
+    for (const std::string name : {"org.lethe.Error.Io", "org.example.Whatever"})
+        EXPECT_TRUE(to_failure(sdbus::Error{sdbus::Error::Name{name}, bad}, identity_service).message.starts_with(good));
+}
+
+TEST(TextFromOutside, IsCutBeforeItFillsTheConsole) {
+    EXPECT_LT(service_text(std::string(4000, 'x')).size(), 500u);
+    EXPECT_TRUE(service_text(std::string(4000, 'x')).ends_with("x..."));
+}
+
 TEST(Failures, ThatAServiceAnswersWithKeepTheirText) {
     const auto status_of = [](const std::string& name) {
         const auto failure = to_failure(sdbus::Error{sdbus::Error::Name{name}, "what to do"}, state_service);

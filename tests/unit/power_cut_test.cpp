@@ -98,7 +98,8 @@ TEST_P(PowerCut, ARecoveryFromAnExport) {
         EXPECT_TRUE(machine.daemon().forget_relay("c", fingerprint_of(brought)));
     };
     operation.command = [=](CutMachine& machine) -> Result<void> {
-        TRY(machine.daemon().recover_relay(*file, encode_recovery_secret(pair->secret_key), std::nullopt, std::nullopt));
+        TRY(machine.daemon().recover_relay(*file, encode_recovery_secret(pair->secret_key), fingerprint_of(brought), std::nullopt,
+                                           std::nullopt));
         return {};
     };
     operation.when_done = {ErrorKind::already_exists};

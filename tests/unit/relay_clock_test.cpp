@@ -29,7 +29,7 @@ struct FakeClock final : Clock {
 struct ClockOfATor : testing::Test {
     FakeClock clock;
     std::vector<std::string> told;
-    Result<void> wait(const ClockRules& rules) {
+    Result<ClockVerdict> wait(const ClockRules& rules) {
         return wait_for_clock(clock, rules, [this](const std::string& what) { told.push_back(what); });
     }
 };
@@ -66,6 +66,20 @@ TEST_F(ClockOfATor, ThatIsBehindTheStateIsWaitedForEvenWhereNoTimeServerIs) {
 
     clock.each_second = [&](FakeClock& fake) { fake.time = written; };
     EXPECT_TRUE(wait({.synchronised = false, .timeout = 5s, .not_before = written}));
+}
+
+TEST_F(ClockOfATor, ThatATimeServerHasSetShowsAStateToBeFromTheFuture) {
+    const auto written = clock.time + 24h * 3650;
+    clock.each_second = [](FakeClock& fake) { fake.set = fake.waited == 3s; };
+    for (const bool synchronised : {true, false}) {
+        clock.set = false;
+        clock.waited = 0s;
+        EXPECT_EQ(wait({.synchronised = synchronised, .timeout = 10s, .not_before = written}).value(), ClockVerdict::state_is_ahead);
+        EXPECT_EQ(clock.waited, 3s);
+    }
+    clock.set = true;
+    clock.each_second = [](FakeClock&) {};
+    EXPECT_EQ(wait({.timeout = 600s, .not_before = clock.time + 5min}).value(), ClockVerdict::right) << "so little is waited for";
 }
 
 TEST_F(ClockOfATor, IsTakenAsItIsWhereTheOperatorSaysSo) { EXPECT_TRUE(wait({.synchronised = false, .timeout = 0s})); }

@@ -151,8 +151,8 @@ TEST_F(SealedExport, CutAnywhereOrWithMoreBehindItIsCorrupt) {
 
 TEST_F(SealedExport, OfAnUnknownVersionOrProtectionIsCorruptAndSaysSo) {
     Octets newer = file;
-    newer[at_version + 1] = 2;
-    EXPECT_TRUE(read_export_header(newer).error().message.contains("version 2 is not known"));
+    newer[at_version + 1] = 3;
+    EXPECT_TRUE(read_export_header(newer).error().message.contains("version 3 is not known"));
     for (const std::uint8_t protection : {0, 3, 255}) {
         Octets other = file;
         other[at_protection] = protection;
@@ -269,6 +269,42 @@ TEST(FrozenExport, OfVersion1UnderAPassphraseOpens) {
     ASSERT_TRUE(opened) << opened.error().message;
     EXPECT_EQ(opened->relay, "relay1");
     EXPECT_EQ(opened->payload, text_secret(frozen_payload));
+}
+
+TEST(SealedExport, OfAVaultIsKnownByItAndByNoOther) {
+    const RecoveryKeyPair pair = make_recovery_key();
+    const Secret vault = export_authentication(Secret::copy_of(Octets(32, 1))),
+                 other = export_authentication(Secret::copy_of(Octets(32, 2)));
+    const auto file = seal_export("relay1", text_secret(frozen_payload), pair.public_key, &vault);
+    ASSERT_TRUE(file);
+    EXPECT_EQ(read_export_header(*file)->version, 2);
+    auto opened = open_export(*file, pair.secret_key);
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(opened->payload, text_secret(frozen_payload));
+    EXPECT_TRUE(is_sent_by(*opened, vault));
+    EXPECT_FALSE(is_sent_by(*opened, other));
+    opened->relay = "relay2";
+    EXPECT_FALSE(is_sent_by(*opened, vault)) << "the name is signed, too";
+
+    const auto under = seal_export_with_passphrase("relay1", text_secret(frozen_payload), text_secret(frozen_passphrase), &vault);
+    const auto back = open_export(*under, text_secret(frozen_passphrase));
+    ASSERT_TRUE(back);
+    EXPECT_TRUE(is_sent_by(*back, vault));
+}
+
+// Whoever has the recovery key's public half makes such a file.
+TEST(SealedExport, OfVersionOneOrByAnotherIsNobodysVaults) {
+    const RecoveryKeyPair pair = make_recovery_key();
+    const Secret vault = export_authentication(Secret::copy_of(Octets(32, 1))), own = Secret::copy_of(Octets(32, 9));
+    for (const Secret* sender : {static_cast<const Secret*>(nullptr), &own}) {
+        const auto opened = open_export(*seal_export("relay1", text_secret(frozen_payload), pair.public_key, sender), pair.secret_key);
+        ASSERT_TRUE(opened);
+        EXPECT_FALSE(is_sent_by(*opened, vault));
+    }
+    // Short of a tag, by a version that says there is one.
+    auto file = *seal_export("relay1", text_secret("x"), pair.public_key);
+    file[at_version + 1] = 2;
+    EXPECT_FALSE(open_export(file, pair.secret_key)) << "the version is authenticated";
 }
 
 }  // namespace

@@ -55,13 +55,14 @@ struct StateDaemon {
     FakeStatePlace place;
     TemporaryFolder runtime;
     std::chrono::sys_seconds now = some_day;
+    std::chrono::seconds uptime{60};
     StateService service;
 
     // @param in_tpm  whether the machine has no disk: its vault is in a folder all the same.
     explicit StateDaemon(Machine& machine, Configuration configuration = {}, bool in_tpm = false)
         : service([&machine, in_tpm]() -> Result<OpenedStore> { return OpenedStore{TRY(Store::open(machine.folder.path())), in_tpm}; },
                   [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); }, place, configuration,
-                  Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }) {
+                  Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }, [this] { return uptime; }) {
         service.restore();
     }
     void tor_writes(const std::string& relay, const std::string& state) { place.running[relay] = state_files(state); }

@@ -63,6 +63,36 @@ TEST(StatePayload, HoldsRelayTimeAndFilesAsTheFormatSays) {
     EXPECT_EQ(as_text(octets.subspan(43)), state_text());
 }
 
+TEST(StatePayload, HasTheStateFromBeforeAJumpOfTheClockBesideTheOther) {
+    auto snapshot = parse_state_files(fingerprint, all_files(), some_day + 1h, limit).value();
+    snapshot.earlier = without_caches(all_files());
+    EXPECT_FALSE(snapshot.earlier.contains("cached-certs"));
+    const Secret payload = encode_state_payload(snapshot);
+    EXPECT_EQ(to_hex(payload.expose().first(2)), "0002");
+    const auto back = decode_state_payload(payload, limit);
+    ASSERT_TRUE(is_success(back));
+    EXPECT_EQ(back->files, all_files());
+    EXPECT_EQ(back->earlier, without_caches(all_files()));
+    EXPECT_EQ(all_files(*back).size(), all_files().size() + back->earlier.size());
+    EXPECT_TRUE(all_files(*back).contains("earlier.state"));
+}
+
+TEST(StatePayload, RefusesAnEarlierStateThatIsNone) {
+    const auto refusal = [](KeyFiles earlier) {
+        auto snapshot = parse_state_files(fingerprint, only_state(), some_day, limit).value();
+        snapshot.earlier = std::move(earlier);
+        return decode_state_payload(encode_state_payload(snapshot), limit);
+    };
+    KeyFiles cached = only_state(), cut = only_state(), keys = all_files();
+    cached.emplace("cached-certs", Secret());
+    replace(cut, "state", state_text().substr(0, 300));
+    keys.erase("state");
+    for (auto* files : {&cached, &cut, &keys}) EXPECT_EQ(refusal(std::move(*files)).error().kind, ErrorKind::corrupt);
+    auto without = encode_state_payload(parse_state_files(fingerprint, only_state(), some_day, limit).value());
+    without.expose_mutable()[1] = 2;
+    EXPECT_EQ(decode_state_payload(without, limit).error().kind, ErrorKind::corrupt) << "a second form of the same";
+}
+
 TEST(StatePayload, AlwaysHasAStateFile) {
     KeyFiles files = all_files();
     files.erase("state");

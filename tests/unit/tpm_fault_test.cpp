@@ -141,7 +141,7 @@ TEST_P(TpmFaults, RecoveryFromAnExport) {
     };
     operation.run = [=](FaultMachine& machine) {
         return without_value(
-            machine.daemon().recover_relay(*file, encode_recovery_secret(recovery_pair().secret_key), std::nullopt, std::nullopt));
+            machine.daemon().recover_relay(*file, encode_recovery_secret(recovery_pair().secret_key), fingerprint_of(brought), {}, {}));
     };
     operation.when_done = {ErrorKind::already_exists};
     operation.expect_done = [](FaultMachine& machine) {

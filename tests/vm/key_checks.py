@@ -50,7 +50,9 @@ def key_checks(check, machine, name):
         machine.ok(f"lethectl identity forget {name} {brought['fingerprint']}")
         assert machine.sh(f"systemctl is-active tor@{name}")[0] != 0
         assert machine.sh(f"ls /var/lib/lethe/identity-{name}.a /var/lib/lethe/identity-{name}.b /run/lethe/keys/{name}")[0] != 0
-        shown = json.loads(machine.ok(f"lethectl --json identity recover --key /run/brought/key /run/brought/export"))
+        status, text = machine.sh(f"lethectl identity recover --fingerprint {'0' * 40} --key /run/brought/key /run/brought/export")
+        assert status == 2 and "asked for" in text, (status, text)
+        shown = json.loads(machine.ok(f"lethectl --json identity recover --fingerprint {brought['fingerprint']} --key /run/brought/key /run/brought/export"))
         assert shown["fingerprint"] == brought["fingerprint"], shown
         machine.ok(f"lethectl identity forget {name} {brought['fingerprint']} && lethectl recovery-key remove && rm -r /run/brought")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import contents
 import uki
 from boots import busy_boots_lane, late_tpm_lane
+from clock_future import clock_future_checks
 from cuts import cuts_lane
 from freeze import freeze_lane
 from inputs import inputs_lane
@@ -103,7 +104,11 @@ def secure_boot_lane(secure_boot, check, machines):
             assert machine.ok(f"stat -c '%a %U' {folder}") == f"700 _tor-{relay}"
             assert set(machine.ok(f"stat -c '%a %U' {folder}/*").splitlines()) == {f"600 _tor-{relay}"}
             assert machine.ok(f"stat -f -c %T {folder}") == "tmpfs"
-            assert "libjemalloc" in machine.ok(f"cat /proc/$(systemctl show -P MainPID tor@{relay})/maps")
+            tor = machine.ok(f"systemctl show -P MainPID tor@{relay}")
+            assert "libjemalloc" in machine.ok(f"cat /proc/{tor}/maps")
+            # It has told systemd that it is ready, and does not see the system bus.
+            hidden = "ls /run/dbus/system_bus_socket"
+            assert machine.sh(f"nsenter -t {tor} -m {hidden}")[0] != 0 and machine.sh(hidden)[0] == 0
 
     def secrets():
         journal = machine.vm("exec", "--", "journalctl", "-b", "--no-pager", "-o", "export").stdout
@@ -215,6 +220,8 @@ def secure_boot_lane(secure_boot, check, machines):
         machine.vm("cut", check=False)
         machine.restore()
         clock_checks(check, machine, RELAYS)
+        machine.down()
+        clock_future_checks(check, machine, RELAYS)
     check("after all of this the machine itself still opens its vault", back)
 
 

@@ -15,4 +15,9 @@ printf -v now '%(%F %T)T' -1
 chown "_tor-$relay:" state.seed
 chmod 600 state.seed
 mv state.seed state
-systemctl start "tor@$relay"
+# Whoever asked for this sees the end of what is said here, and may not have the machine any more.
+systemctl start "tor@$relay" || {
+    systemctl show -p Result -p ExecMainStatus -p StatusText "tor@$relay"
+    journalctl -b -u "tor@$relay" -n 4 -o cat --no-pager
+    exit 1
+} >&2
