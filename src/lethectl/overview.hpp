@@ -4,6 +4,7 @@
 
 #include "lethectl/client.hpp"
 #include "lethectl/state.hpp"
+#include "lethectl/store.hpp"
 #include "lethectl/update.hpp"
 
 namespace lethe::ctl {
