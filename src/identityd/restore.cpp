@@ -91,7 +91,8 @@ Result<void> IdentityService::follow_recovery_key(Store& store, const VaultKey& 
     if (TRY(every_box_is_for(store, recovery_key_))) return {};
     auto record = TRY(read_vault_record(store));
     record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(key, recipient); });
-    for (int slot = 0; slot < 2; ++slot) TRY(replace_vault(store, record));
+    TRY(replace_vault(store, record));
+    if (!TRY(every_box_is_for(store, recovery_key_))) TRY(replace_vault(store, record));
     return {};
 }
 

@@ -36,17 +36,6 @@ Relay to_relay(const Properties& properties) {
             .family_ids = value<std::vector<std::string>>(properties, "FamilyIds")};
 }
 
-StoreState to_store(const Properties& properties) {
-    StoreState store{.generation = value<std::uint64_t>(properties, "Generation"),
-                     .counted = value<std::uint64_t>(properties, "CountedGeneration"),
-                     .enrolled = value<std::uint64_t>(properties, "Enrolled"),
-                     .taken_over = value<bool>(properties, "TakenOver"),
-                     .reason = value<std::string>(properties, "StoreReason")};
-    const auto objects = value<std::vector<sdbus::Struct<std::string, std::string>>>(properties, "StoreObjects");
-    for (const auto& object : objects) store.objects.emplace_back(object.get<0>(), object.get<1>());
-    return store;
-}
-
 }  // namespace
 
 Outcome<void> check_name(const std::string& name) {
@@ -113,7 +102,6 @@ Outcome<Identities> read_identities() {
         Identities all{.vault = {value<std::string>(properties, "VaultState"), value<std::string>(properties, "VaultReason"),
                                  value<std::string>(properties, "VaultErrorName"), value<std::string>(properties, "Version"),
                                  value<std::string>(properties, "RecoveryKey"), value<std::string>(properties, "RecoveryReason")},
-                       .store = to_store(properties),
                        .relays = {}};
         for (const auto& relay : relay_objects(connection, identity_service)) all.relays.push_back(to_relay(relay));
         std::ranges::sort(all.relays, {}, &Relay::name);

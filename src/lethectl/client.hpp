@@ -19,16 +19,6 @@ struct Vault {
     std::string recovery_reason;
 };
 
-/// How old the store is, and what is in it.
-struct StoreState {
-    std::uint64_t generation = 0;
-    std::uint64_t counted = 0;   ///< by the TPM
-    std::uint64_t enrolled = 0;  ///< seconds since the epoch; 0: not known
-    bool taken_over = false;     ///< from a release that did not count
-    std::string reason{};
-    std::vector<std::pair<std::string, std::string>> objects{};  ///< and how each is
-};
-
 /// The properties of org.lethe.Identity1.Relay.
 struct Relay {
     std::string name;
@@ -46,7 +36,6 @@ nlohmann::ordered_json to_json(const Relay& relay);
 
 struct Identities {
     Vault vault;
-    StoreState store{};
     std::vector<Relay> relays;  ///< in order of name
 };
 
@@ -68,7 +57,6 @@ Outcome<void> forget_relay(const std::string& name, const std::string& fingerpri
 /// @param key  its text; empty for none.
 Outcome<void> set_recovery_key(const std::string& key);
 Outcome<void> verify_relay(const std::string& name);
-Outcome<void> accept_store(std::uint64_t generation);
 Outcome<void> reload();
 
 /// The name of the unit that runs a relay's tor.

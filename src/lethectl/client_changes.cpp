@@ -98,15 +98,6 @@ Outcome<void> set_recovery_key(const std::string& key) {
     });
 }
 
-Outcome<void> accept_store(std::uint64_t generation) {
-    return call(identity_service, [&](sdbus::IConnection& connection) {
-        proxy(connection, identity_service)
-            ->callMethod("AcceptStore")
-            .onInterface(identity_service.manager_interface())
-            .withArguments(generation);
-    });
-}
-
 Outcome<void> reload() {
     return call(identity_service, [](sdbus::IConnection& connection) {
         proxy(connection, identity_service)->callMethod("Reload").onInterface(identity_service.manager_interface());

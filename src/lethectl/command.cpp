@@ -3,6 +3,8 @@
 #include <array>
 #include <format>
 
+#include "lethectl/store.hpp"
+
 namespace lethe::ctl {
 namespace {
 

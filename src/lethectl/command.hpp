@@ -82,8 +82,6 @@ Outcome<int> measure(const Invocation&);
 Outcome<int> state_show(const Invocation&);
 Outcome<int> state_snapshot(const Invocation&);
 Outcome<int> state_reset(const Invocation&);
-Outcome<int> store_show(const Invocation&);
-Outcome<int> store_accept(const Invocation&);
 Outcome<int> update_show(const Invocation&);
 Outcome<int> update_stage(const Invocation&);
 Outcome<int> update_configure(const Invocation&);

@@ -5,6 +5,7 @@
 #include "lethectl/boot_safety.hpp"
 #include "lethectl/client.hpp"
 #include "lethectl/state.hpp"
+#include "lethectl/store.hpp"
 #include "lethectl/update.hpp"
 
 namespace lethe::ctl {

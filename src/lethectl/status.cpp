@@ -16,7 +16,7 @@ Outcome<int> status(const Invocation& invocation) {
     Overview overview{.now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
                       .vault = identities->vault,
                       .keeper = states.keeper,
-                      .store = identities->store,
+                      .store = read_store().value_or(StoreState{}),
                       .lines = {},
                       .updates = updates_or_unknown(glance_at_updates()),
                       .boot = *boot};

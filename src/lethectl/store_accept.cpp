@@ -1,7 +1,7 @@
 #include <charconv>
 #include <format>
 
-#include "lethectl/client.hpp"
+#include "lethectl/store.hpp"
 
 namespace lethe::ctl {
 namespace {

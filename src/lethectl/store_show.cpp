@@ -6,11 +6,11 @@
 namespace lethe::ctl {
 
 Outcome<int> store_show(const Invocation& invocation) {
-    const auto all = read_identities();
-    if (!all) return std::unexpected(all.error());
-    if (invocation.json) std::cout << store_json(all->store).dump(2) << "\n";
-    else std::cout << store_text(all->store);
-    return all->vault.state == "open" && all->store.reason.empty() ? exit_ok : exit_person;
+    const auto store = read_store();
+    if (!store) return std::unexpected(store.error());
+    if (invocation.json) std::cout << store_json(*store).dump(2) << "\n";
+    else std::cout << store_text(*store);
+    return store->reason.empty() && store->generation != 0 ? exit_ok : exit_person;
 }
 
 }  // namespace lethe::ctl

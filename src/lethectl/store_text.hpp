@@ -2,7 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "lethectl/client.hpp"
+#include "lethectl/store.hpp"
 
 namespace lethe::ctl {
 

@@ -154,7 +154,8 @@ Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
                     "the vault record is older than this machine: it was put back from earlier, or the newest is damaged. {}",
                     way_out(standing_.generation));
     }
-    return settle();
+    (void)settle();  // the store is the newest; what a failing disk does not take now, the next announcement writes
+    return {};
 }
 
 Result<void> Anchor::take_over(std::chrono::sys_seconds now) {

@@ -69,6 +69,7 @@ public:
     /// By the stems of their files. In the TPM there is one, `keyring`.
     std::map<std::string, ObjectStanding> objects() const;
 
+    bool knows(ObjectKind kind) const override;
     bool accepts(const ObjectId& id, const ObjectVersion& version) const override;
     std::optional<Error> objection_to_absence(const ObjectId& id) const override;
     Result<std::optional<std::uint64_t>> announce(const ObjectId& id, const std::optional<OctetView>& payload) override;

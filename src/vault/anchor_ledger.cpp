@@ -115,18 +115,19 @@ Result<void> Anchor::adopt(std::uint64_t generation, std::chrono::sys_seconds no
     return {};
 }
 
+bool Anchor::knows(ObjectKind kind) const { return in_tpm_ ? kind == ObjectKind::keyring : is_listed(kind); }
+
 bool Anchor::accepts(const ObjectId& id, const ObjectVersion& version) const {
-    if (in_tpm_) return id.kind != ObjectKind::keyring || version.generation == standing_.generation;
-    if (!is_listed(id.kind)) return true;
+    if (in_tpm_) return version.generation == standing_.generation;
     const auto entry = ledger_.entries.find(id);
     return entry != ledger_.entries.end() && entry->second.admits(digest_of_payload(version.payload.expose()));
 }
 
 // A relay without its identity is that relay's misfortune, and its reader says so.
 std::optional<Error> Anchor::objection_to_absence(const ObjectId& id) const {
-    const bool listed = in_tpm_ ? id.kind == ObjectKind::keyring : is_listed(id.kind) && id.kind != ObjectKind::identity;
     const auto entry = ledger_.entries.find(id);
-    if (!listed || (!in_tpm_ && (entry == ledger_.entries.end() || entry->second.admits(std::nullopt)))) return std::nullopt;
+    const bool may_be_absent = !in_tpm_ && (entry == ledger_.entries.end() || entry->second.admits(std::nullopt));
+    if (id.kind == ObjectKind::identity || may_be_absent) return std::nullopt;
     return Error{ErrorKind::rollback,
                  std::format("{} is gone from {}. Put it back from the newest copy of the store, or adopt the store without it with "
                              "`lethectl store accept --generation {}`",
@@ -134,12 +135,8 @@ std::optional<Error> Anchor::objection_to_absence(const ObjectId& id) const {
 }
 
 Result<std::optional<std::uint64_t>> Anchor::announce(const ObjectId& id, const std::optional<OctetView>& payload) {
-    if (in_tpm_ && id.kind == ObjectKind::keyring) {
-        TRY(refresh());
-        return standing_.generation + 1;
-    }
-    if (in_tpm_ || !is_listed(id.kind)) return std::nullopt;
     TRY(refresh());
+    if (in_tpm_) return standing_.generation + 1;
     const auto digest = payload.transform(digest_of_payload);
     if (const auto found = ledger_.entries.find(id);
         found != ledger_.entries.end() && found->second.changes && found->second.next != digest)
@@ -154,7 +151,7 @@ Result<std::optional<std::uint64_t>> Anchor::announce(const ObjectId& id, const 
 }
 
 Result<void> Anchor::confirm(const ObjectId& id) {
-    if (in_tpm_ && id.kind == ObjectKind::keyring) {
+    if (in_tpm_) {
         fresh_ = false;
         TRY(TRY(counter())->increment());
         ++standing_.generation;

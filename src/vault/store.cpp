@@ -54,9 +54,10 @@ Result<std::array<Store::Slot, 2>> Store::read_slots(const ObjectId& id, const O
 }
 
 const Store::Slot* Store::newest_of(const ObjectId& id, const std::array<Slot, 2>& slots) const {
+    const StoreWitness* const witness = witness_of(id);
     const Slot* newest = nullptr;
     for (const Slot& slot : slots) {
-        if (!slot.version || (witness_ && !witness_->accepts(id, *slot.version))) continue;
+        if (!slot.version || (witness && !witness->accepts(id, *slot.version))) continue;
         if (newest == nullptr || slot.version->generation > newest->version->generation) newest = &slot;
     }
     return newest;
@@ -71,7 +72,8 @@ Result<ObjectVersion> Store::read(const Secret& key, const ObjectId& id) const {
         return std::move(*found.version);
     }
     if (!slots[0].exists && !slots[1].exists) {
-        if (auto objection = witness_ ? witness_->objection_to_absence(id) : std::nullopt) return std::unexpected(std::move(*objection));
+        const StoreWitness* const witness = witness_of(id);
+        if (auto objection = witness ? witness->objection_to_absence(id) : std::nullopt) return std::unexpected(std::move(*objection));
         return fail(ErrorKind::not_found, "{} is not in the store {}", file_stem(id), place());
     }
     const auto damaged = std::ranges::find_if(slots, [](const Slot& slot) { return slot.exists && !slot.version; });
@@ -97,10 +99,13 @@ Result<std::vector<ObjectVersion>> Store::read_framed(const ObjectId& id) const 
 
 // The witness knows of a version before it is there.
 Result<std::uint64_t> Store::write_watched(const ObjectId& id, OctetView payload, const Opener& open, const Maker& make) {
-    std::optional<std::uint64_t> generation;
-    if (witness_) generation = TRY(witness_->announce(id, payload));
+    StoreWitness* const witness = witness_of(id);
+    if (witness == nullptr) return write_next(id, open, make);
+    const auto generation = TRY(witness->announce(id, payload));
     const std::uint64_t written = TRY(write_next(id, open, make, std::nullopt, generation));
-    if (witness_) TRY(witness_->confirm(id));
+    TRY(witness->confirm(id));
+    // The object is there, whatever becomes of its copy.
+    (void)write_next(id, open, make, written, written);
     return written;
 }
 
@@ -148,9 +153,10 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
 }
 
 Result<void> Store::erase(const ObjectId& id) {
-    if (witness_) TRY(witness_->announce(id, std::nullopt));
+    StoreWitness* const witness = witness_of(id);
+    if (witness != nullptr) TRY(witness->announce(id, std::nullopt));
     TRY(wipe_slots(*disk_, slot_files(file_stem(id))));
-    return witness_ ? witness_->confirm(id) : Result<void>{};
+    return witness != nullptr ? witness->confirm(id) : Result<void>{};
 }
 
 }  // namespace lethe

@@ -15,7 +15,10 @@ class StoreWitness {
 public:
     virtual ~StoreWitness() = default;
 
-    /// Whether a whole version of an object is one that may be there; all are of kinds that it does not know.
+    /// Whether it looks after objects of this kind. All that follows is of those.
+    virtual bool knows(ObjectKind kind) const = 0;
+
+    /// Whether a whole version of an object is one that may be there.
     virtual bool accepts(const ObjectId& id, const ObjectVersion& version) const = 0;
     /// What is wrong when an object is not there at all; nothing when that may be.
     virtual std::optional<Error> objection_to_absence(const ObjectId& id) const = 0;
@@ -60,7 +63,8 @@ public:
     /// @error rollback   those that authenticate are none of this machine's; or neither exists, and there has to be one.
     Result<ObjectVersion> read(const Secret& key, const ObjectId& id) const;
 
-    /// Writes the next generation of an encrypted object and returns its number.
+    /// Writes the next generation of an encrypted object and returns its number. With a witness, into both slots, one after the other: what
+    /// was there before would not be accepted any more, and damage to one slot would cost the object.
     /// @error corrupt  slots exist and none authenticates: what they held may still be recovered, so they are not overwritten.
     Result<std::uint64_t> write(const Secret& key, const ObjectId& id, const Secret& payload);
 
@@ -80,6 +84,7 @@ private:
     struct Slot;
 
     Result<std::array<Slot, 2>> read_slots(const ObjectId& id, const Opener& open) const;
+    StoreWitness* witness_of(const ObjectId& id) const { return witness_ && witness_->knows(id.kind) ? witness_.get() : nullptr; }
     Result<std::uint64_t> write_watched(const ObjectId& id, OctetView payload, const Opener& open, const Maker& make);
     Result<std::uint64_t> write_next(const ObjectId& id, const Opener& open, const Maker& make, std::optional<std::uint64_t> kept = {},
                                      std::optional<std::uint64_t> generation = {});

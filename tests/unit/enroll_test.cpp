@@ -421,7 +421,7 @@ TEST(Enroll, TheIndexOfAVaultThatTheStoreDoesNotHaveIsNotTouched) {
     const auto index = machine.tpm.nv_index(policy_index_handle)->name;
     const auto enrolment = machine.run();
     EXPECT_EQ(enrolment.error().kind, ErrorKind::wrong_state);
-    EXPECT_THAT(enrolment.error().message, testing::AllOf(HasSubstr("put it back"), HasSubstr("--discard")));
+    EXPECT_THAT(enrolment.error().message, testing::AllOf(HasSubstr("Put the store back"), HasSubstr("--discard")));
     EXPECT_EQ(machine.tpm.nv_index(policy_index_handle)->name, index);
     EXPECT_THAT(machine.files(), testing::IsEmpty());
 }

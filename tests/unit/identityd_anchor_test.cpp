@@ -194,6 +194,23 @@ TEST_F(Anchored, AStoreWithoutItsLedgerIsRefused) {
     expect_refused(ErrorKind::rollback, "lost its ledger");
 }
 
+TEST_F(Anchored, OneDamagedSlotOfAnyObjectCostsNothing) {
+    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    ASSERT_TRUE(is_success(import("a", alice())));
+    auto files = machine.files();
+    for (const std::string file : {"identity-a.a", "identity-a.b", "ledger.a", "ledger.b", "recovery.a", "recovery.b", "relays.a",
+                                   "relays.b", "vault.a", "vault.b"}) {
+        put_back(files);
+        machine.damage(file);
+        reboot();
+        expect_open();
+        EXPECT_EQ(daemon->state("a"), RelayState::installed) << file;
+        EXPECT_FALSE(service().recovery_trouble()) << file;
+        EXPECT_EQ(service().store_reason(), "") << file;
+        if (file.starts_with("vault")) files = machine.files();  // it was written again
+    }
+}
+
 TEST_F(Anchored, ADamagedLedgerIsRefusedAndOneDamagedCopyIsMended) {
     ASSERT_TRUE(is_success(import("a", alice())));
     machine.damage("ledger.a");

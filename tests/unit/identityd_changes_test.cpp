@@ -328,6 +328,9 @@ TEST_F(Transfer, DamagedSettingLeavesTheBoxAndIsReported) {
     ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
     machine.damage("recovery.a");
     reboot();
+    EXPECT_FALSE(service().recovery_trouble()) << "the other copy is whole";
+    machine.damage("recovery.b");
+    reboot();
     EXPECT_EQ(daemon->service.vault().state, VaultState::open);
     ASSERT_TRUE(service().recovery_trouble());
     EXPECT_TRUE(read_vault_record(*Store::open(machine.folder.path()))->recovery);

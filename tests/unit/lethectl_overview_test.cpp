@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lethectl/state_text.hpp"
+#include "lethectl/store_text.hpp"
 
 namespace lethe::ctl {
 namespace {
@@ -48,6 +49,28 @@ TEST(Overview, ShowsIdentityAndStateInOneLineARelay) {
     EXPECT_EQ(overview.text(), "Vault: open  (Lethe 1.2.3)\n●  a  " + fingerprint + "  keys installed  tor active  state 3.2 MB/s\n●  b  " +
                                    fingerprint + "  keys installed  tor active  state new\n");
     EXPECT_TRUE(overview.good());
+}
+
+TEST(Overview, ShowsTheGenerationOfTheStoreAndWhatIsWrongWithIt) {
+    auto overview = well();
+    overview.store = {.generation = 12, .counted = 12, .enrolled = 1'763'763'300};
+    EXPECT_THAT(overview.text(), HasSubstr("\nStore: generation 12, enrolled 2025-11-21 22:15 UTC\n"));
+    EXPECT_TRUE(overview.good());
+    overview.store.taken_over = true;
+    EXPECT_THAT(overview.text(), HasSubstr("taken over from an earlier release 2025-11-21"));
+    overview.store.reason = "recovery is older";
+    EXPECT_THAT(overview.text(), HasSubstr("  recovery is older\n"));
+    EXPECT_FALSE(overview.good());
+    EXPECT_EQ(nlohmann::json::parse(overview.json())["store"]["generation"], 12);
+}
+
+TEST(Store, SaysWhenTheTpmHasCountedFurtherOrNotAtAll) {
+    EXPECT_EQ(store_line({}), "generation not known");
+    EXPECT_EQ(store_line({.generation = 3, .counted = 7}), "generation 3, and the TPM has counted 7");
+    EXPECT_EQ(store_line({.generation = 3, .counted = 0}), "generation 3, which the TPM does not count");
+    const auto text = store_text({.generation = 3, .counted = 3, .objects = {{"identity-a", "older"}, {"vault", "current"}}});
+    EXPECT_THAT(text, HasSubstr("identity-a  older\n"));
+    EXPECT_THAT(text, HasSubstr("vault       current\n"));
 }
 
 TEST(Overview, LinesOfTheLongestNameAreNarrowerThanAConsole) {

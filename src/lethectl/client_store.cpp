@@ -1,0 +1,30 @@
+#include "lethectl/client_call.hpp"
+#include "lethectl/store.hpp"
+
+namespace lethe::ctl {
+
+Outcome<StoreState> read_store() {
+    return call(identity_service, [](sdbus::IConnection& connection) {
+        const Properties properties =
+            proxy(connection, identity_service)->getAllProperties().onInterface(identity_service.manager_interface());
+        StoreState store{.generation = value<std::uint64_t>(properties, "Generation"),
+                         .counted = value<std::uint64_t>(properties, "CountedGeneration"),
+                         .enrolled = value<std::uint64_t>(properties, "Enrolled"),
+                         .taken_over = value<bool>(properties, "TakenOver"),
+                         .reason = value<std::string>(properties, "StoreReason")};
+        const auto objects = value<std::vector<sdbus::Struct<std::string, std::string>>>(properties, "StoreObjects");
+        for (const auto& object : objects) store.objects.emplace_back(std::get<0>(object), std::get<1>(object));
+        return store;
+    });
+}
+
+Outcome<void> accept_store(std::uint64_t generation) {
+    return call(identity_service, [&](sdbus::IConnection& connection) {
+        proxy(connection, identity_service)
+            ->callMethod("AcceptStore")
+            .onInterface(identity_service.manager_interface())
+            .withArguments(generation);
+    });
+}
+
+}  // namespace lethe::ctl
