@@ -33,6 +33,8 @@ Result<UnderWay> read_mark(Tpm& tpm) {
 }
 
 Result<void> set_mark(Tpm& tpm, UnderWay what) {
+    // Not over itself: a write that is cut would take it away.
+    if (TRY(read_mark(tpm)) == what) return {};
     if (!TRY(own_area(tpm))) TRY(tpm.nv_define(enrolling_index_handle, mark_octets));
     return tpm.nv_write(enrolling_index_handle, 0, OctetWriter().u8(static_cast<std::uint8_t>(what)).octets());
 }
