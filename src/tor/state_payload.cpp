@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::uint16_t plain_version = 1;
 constexpr std::uint16_t earlier_version = 2;  // with files from before a jump of the clock
-constexpr NamedFiles named_files{.limit_count = 2 * (1 + onion_key_files.size()) + cache_files.size(), .length_octets = 4};
+constexpr std::size_t state_limit_count = 1 + onion_key_files.size();
+constexpr NamedFiles named_files{.limit_count = state_limit_count + cache_files.size(), .length_octets = 4};
+constexpr NamedFiles with_earlier{.limit_count = 2 * state_limit_count + cache_files.size(), .length_octets = 4};
 
 Result<StateFile> check_state_file(const KeyFiles& files) {
     const auto found = files.find(state_file_name);
@@ -77,7 +79,7 @@ Result<StateFiles> decode_payload(OctetView payload) {
     const std::uint64_t taken = TRY(reader.u64());
     if (taken >= static_cast<std::uint64_t>(state_time_end.time_since_epoch().count()))
         return fail(ErrorKind::corrupt, "taken after the year 9998");
-    auto files = TRY(named_files.decode(reader));
+    auto files = TRY((version == earlier_version ? with_earlier : named_files).decode(reader));
     auto earlier = version == earlier_version ? take_earlier(files) : KeyFiles{};
     if (version == earlier_version) TRY(check_earlier(earlier));
     auto all = TRY(check_files(relay, std::move(files), std::chrono::sys_seconds(std::chrono::seconds(taken)), Scrutiny::sealed, {}));
@@ -112,7 +114,7 @@ Secret encode_state_payload(const StateFiles& snapshot) {
     const auto taken = static_cast<std::uint64_t>(snapshot.taken.time_since_epoch().count());
     const auto head = [&](std::uint16_t version) { return OctetWriter().u16(version).raw(snapshot.relay).u64(taken).take(); };
     if (snapshot.earlier.empty()) return named_files.encode(head(plain_version), snapshot.files);
-    return named_files.encode(head(earlier_version), all_files(snapshot));
+    return with_earlier.encode(head(earlier_version), all_files(snapshot));
 }
 
 Result<StateFiles> decode_state_payload(const Secret& payload, std::size_t limit_octets) {

@@ -271,7 +271,7 @@ TEST(FrozenExport, OfVersion1UnderAPassphraseOpens) {
     EXPECT_EQ(opened->payload, text_secret(frozen_payload));
 }
 
-TEST(SealedExport, OfAVaultIsKnownByItAndByNoOther) {
+TEST_F(SealedExport, OfAVaultIsKnownByItAndByNoOther) {
     const RecoveryKeyPair pair = make_recovery_key();
     const Secret vault = export_authentication(Secret::copy_of(Octets(32, 1))),
                  other = export_authentication(Secret::copy_of(Octets(32, 2)));
@@ -293,7 +293,7 @@ TEST(SealedExport, OfAVaultIsKnownByItAndByNoOther) {
 }
 
 // Whoever has the recovery key's public half makes such a file.
-TEST(SealedExport, OfVersionOneOrByAnotherIsNobodysVaults) {
+TEST_F(SealedExport, OfVersionOneOrByAnotherIsNobodysVaults) {
     const RecoveryKeyPair pair = make_recovery_key();
     const Secret vault = export_authentication(Secret::copy_of(Octets(32, 1))), own = Secret::copy_of(Octets(32, 9));
     for (const Secret* sender : {static_cast<const Secret*>(nullptr), &own}) {

@@ -192,13 +192,13 @@ TEST(StatePayload, AnotherVersionTrailingOctetsAndAnotherOrderAreCorrupt) {
         return writer;
     };
     const auto put = [](OctetWriter& writer, std::string_view name) { writer.sized16(as_octets(name)).sized32(as_octets(state_text())); };
-    OctetWriter good = beginning(1, 1), newer = beginning(2, 1), twice = beginning(1, 2), descending = beginning(1, 2);
+    OctetWriter good = beginning(1, 1), newer = beginning(3, 1), twice = beginning(1, 2), descending = beginning(1, 2);
     put(good, "state");
     put(newer, "state");
     for (const std::string_view name : {"state", "state"}) put(twice, name);
     for (const std::string_view name : {"state", "cached-certs"}) put(descending, name);
     EXPECT_TRUE(is_success(decode(good.octets())));
-    EXPECT_TRUE(is_error(decode(newer.octets()), ErrorKind::corrupt, "version 2"));
+    EXPECT_TRUE(is_error(decode(newer.octets()), ErrorKind::corrupt, "version 3"));
     EXPECT_TRUE(is_error(decode(twice.octets()), ErrorKind::corrupt, "order"));
     EXPECT_TRUE(is_error(decode(descending.octets()), ErrorKind::corrupt, "order"));
     EXPECT_TRUE(is_error(decode(good.u8(0).octets()), ErrorKind::corrupt, "1 octets too many"));
