@@ -1,4 +1,5 @@
-// lethe-health [--fall-back | --insecure-boot]: run in each boot before boot-complete.target. --insecure-boot is the debug profile's, in whose unit it stands.
+// lethe-health [--fall-back | --insecure-boot]: run in each boot before boot-complete.target. --insecure-boot is the debug profile's, in
+// whose unit it stands.
 
 #include <print>
 #include <string_view>

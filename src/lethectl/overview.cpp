@@ -116,16 +116,11 @@ std::string Overview::json() const {
                                             {"generation", keeper.generation},
                                             {"budget_left", keeper.budget_left}};
     const nlohmann::ordered_json updates_or_null = updates ? updates_json(*updates) : nlohmann::ordered_json{};
-    const nlohmann::ordered_json all{{"version", vault.version},
-                                     {"secure_boot", boot.secure_boot},
-                                     {"insecure", boot.insecure},
-                                     {"insecure_advice", boot.insecure_advice},
-                                     {"boot_warnings", boot.warnings},
-                                     {"vault", vault_json},
-                                     {"store", store_json(store)},
-                                     {"state", state_json},
-                                     {"updates", updates_or_null},
-                                     {"relays", relays}};
+    const nlohmann::ordered_json all{{"version", vault.version},       {"secure_boot", boot.secure_boot},
+                                     {"insecure", boot.insecure},      {"insecure_advice", boot.insecure_advice},
+                                     {"boot_warnings", boot.warnings}, {"vault", vault_json},
+                                     {"store", store_json(store)},     {"state", state_json},
+                                     {"updates", updates_or_null},     {"relays", relays}};
     return all.dump(2) + "\n";
 }
 

@@ -10,16 +10,16 @@ namespace lethe {
 
 /// What an object in the store is for. The values are part of the format: never renumber them.
 enum class ObjectKind : std::uint8_t {
-    vault = 1,      ///< the TPM object that holds the vault key; not encrypted
-    policy = 2,     ///< the pcrlock JSON; not encrypted
-    relays = 3,     ///< the relays that are meant to exist (vault/roster.hpp)
-    identity = 4,   ///< the keys of one relay and their manifest
-    enrolling = 5,  ///< there from before the NV index is made until the vault is stored; empty, not encrypted
-    recovery = 6,   ///< the operator's public key for exports (vault/recovery_key.hpp)
-    keyring = 7,    ///< relays, identities and recovery in one compact object, for a machine that keeps them in the TPM
-    state = 8,      ///< the snapshots of all relays' state (vault/snapshots.hpp)
-    minimal = 9,    ///< of each relay the little that brings its bandwidth back, in the TPM (vault/minimal_states.hpp)
-    ledger = 10,    ///< the generation of the store, and what each object holds in it (vault/ledger.hpp)
+    vault = 1,         ///< the TPM object that holds the vault key; not encrypted
+    policy = 2,        ///< the pcrlock JSON; not encrypted
+    relays = 3,        ///< the relays that are meant to exist (vault/roster.hpp)
+    identity = 4,      ///< the keys of one relay and their manifest
+    enrolling = 5,     ///< there from before the NV index is made until the vault is stored; empty, not encrypted
+    recovery = 6,      ///< the operator's public key for exports (vault/recovery_key.hpp)
+    keyring = 7,       ///< relays, identities and recovery in one compact object, for a machine that keeps them in the TPM
+    state = 8,         ///< the snapshots of all relays' state (vault/snapshots.hpp)
+    minimal = 9,       ///< of each relay the little that brings its bandwidth back, in the TPM (vault/minimal_states.hpp)
+    ledger = 10,       ///< the generation of the store, and what each object holds in it (vault/ledger.hpp)
     policy_copy = 11,  ///< the policy file once more, encrypted: a change of it is noticed, and repaired (pcrlock/policy_in_force.hpp)
 };
 
@@ -30,8 +30,8 @@ struct ObjectId {
     auto operator<=>(const ObjectId&) const = default;
 };
 
-/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "minimal", "ledger", "policy-copy": the stem of the two slot
-/// files.
+/// "vault", "policy", "relays", "identity-NAME", "enrolling", "recovery", "keyring", "state", "minimal", "ledger", "policy-copy": the stem
+/// of the two slot files.
 std::string file_stem(const ObjectId& id);
 
 /// A relay's name: a lower-case letter, then up to 18 lower-case letters and digits, so that it fits a FAT name, a D-Bus path, a user name

@@ -41,7 +41,9 @@ TEST_P(Frozen, OpensAndBringsTheFingerprintsBack) {
         EXPECT_TRUE(standing.enrolled);
         // What is from before there were anchors is taken over, the first time.
         EXPECT_EQ(standing.taken_over, GetParam() < "3/");
-        if (start > 0) EXPECT_EQ(standing, first) << "a second start changes nothing";
+        if (start > 0) {
+            EXPECT_EQ(standing, first) << "a second start changes nothing";
+        }
         first = standing;
     }
     EXPECT_FALSE(machine.relays.empty());

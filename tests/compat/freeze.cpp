@@ -7,6 +7,7 @@
 
 #include "../unit/fake_pcrlock.hpp"
 #include "../unit/tor_keys.hpp"
+#include "pcrlock/policy_in_force.hpp"
 #include "state_boot.hpp"
 
 using namespace lethe;
@@ -26,6 +27,7 @@ PcrPolicy measure(SoftwareTpm& tpm, FrozenMachine& machine) {
 Result<void> enroll(Tpm& tpm, Store store, bool in_tpm, const PcrPolicy& policy) {
     const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
+    if (!in_tpm) TRY(write_policy_copy(store, vault.key.policy_keys(), TRY(parse_policy_file(policy_json(policy)))));
     TRY(open_keyring(store, in_tpm, vault.key)->write_roster({}));
     TRY(store_vault(store, vault.record));
     return Anchor(store, in_tpm, tpm, vault.key).make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));

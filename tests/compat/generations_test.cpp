@@ -45,6 +45,8 @@ TEST(NewestGeneration, OnADiskIsWhatThisReleaseWrites) {
         const auto ledger = opened.payload(ObjectKind::ledger);
         EXPECT_EQ(encode_ledger(decode_ledger(ledger).value()), ledger);
         EXPECT_EQ(opened.head("ledger.a"), encrypted_head(ObjectKind::ledger));
+        EXPECT_EQ(opened.payload(ObjectKind::policy_copy), opened.framed_payload(ObjectKind::policy));
+        EXPECT_EQ(opened.head("policy-copy.a"), encrypted_head(ObjectKind::policy_copy));
         for (const auto& [relay, expected] : opened.machine.manifest().relays) {
             const auto identity = opened.payload(ObjectKind::identity, relay);
             EXPECT_EQ(encode_identity(decode_identity(identity).value()), identity) << relay;
