@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/secret_pool.hpp"
+#include "base/shield.hpp"
 
 namespace lethe {
 
@@ -32,11 +33,16 @@ bool operator==(const Secret& left, const Secret& right) {
     return left.size() == right.size() && sodium_memcmp(left.data_.get(), right.data_.get(), left.size()) == 0;
 }
 
-Result<void> lock_down_process() {
+Result<void> shield_process() {
     if (sodium_init() < 0) return fail(ErrorKind::io, "cannot start libsodium");
     const rlimit no_core{0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) != 0) return fail_errno(errno, "cannot switch core dumps off");
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail_errno(errno, "cannot make the process undumpable");
+    return {};
+}
+
+Result<void> lock_down_process() {
+    TRY(shield_process());
     // Each page as it is first touched, which is before anything can be in it: to read in all of each library takes time and memory.
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
         return fail_errno(errno, "cannot lock memory (raise LimitMEMLOCK= of the unit)");

@@ -1,4 +1,4 @@
-#include "base/secret.hpp"
+#include "base/shield.hpp"
 #include "bus/identities.hpp"
 #include "bus/systemd.hpp"
 #include "updated/bus_objects.hpp"
@@ -10,7 +10,7 @@ using namespace lethe;
 static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     UpdateObjects* published = nullptr;
-    TRY(lock_down_process());
+    TRY(shield_process());
     SystemdPcrlock pcrlock(pcrlock_paths());
     const auto boot_complete = [] { return systemd::is_active("boot-complete.target"); };
     const auto policy_keys = [] { return read_policy_keys().and_then(PolicyKeys::decode); };

@@ -2,6 +2,7 @@
 
 #include "vault/keyring_stamp.hpp"
 #include "vault/slot.hpp"
+#include "vault/snapshots.hpp"
 
 namespace lethe {
 
@@ -36,7 +37,7 @@ Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKey& key)
       authorisation_(key.anchor_authorisation()),
       counter_authorisation_(key.counter_authorisation()) {
     using enum ObjectKind;
-    for (const ObjectKind kind : {ledger, relays, identity, recovery, keyring}) keys_.emplace(kind, key.kind_key(kind));
+    for (const ObjectKind kind : {ledger, relays, identity, recovery, keyring, state}) keys_.emplace(kind, key.kind_key(kind));
 }
 
 Result<RollbackCounter*> Anchor::counter() {
@@ -179,15 +180,24 @@ Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
     fresh_ = false;
     RollbackCounter& anchor = *TRY(counter());
     TRY(anchor.define_anew());
-    // With the anchor there, a missing counter of the snapshots is one that was removed.
-    RollbackCounter snapshots(*tpm_, counter_index_handle, Secret::copy_of(counter_authorisation_.expose()));
-    if (const auto counted = snapshots.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
-        return std::unexpected(counted.error());
+    TRY(begin_snapshots());
     standing_.counted = TRY(anchor.value());
     // What was written in the TPM before has numbers that are not the counter's.
     for (const std::uint64_t before = in_tpm_ ? standing_.generation : 0; standing_.counted <= before; ++standing_.counted)
         TRY(anchor.increment());
     return adopt(standing_.counted, now);
+}
+
+// With the anchor there, snapshots or a counter of theirs that are missing were removed.
+Result<void> Anchor::begin_snapshots() {
+    if (!in_tpm_) {
+        const auto copy_of = [](const Secret& secret) { return Secret::copy_of(secret.expose()); };
+        return Snapshots(store_.disk(), *tpm_, copy_of(key_of(ObjectKind::state)), copy_of(counter_authorisation_)).begin();
+    }
+    RollbackCounter counter(*tpm_, counter_index_handle, Secret::copy_of(counter_authorisation_.expose()));
+    if (const auto counted = counter.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
+        return std::unexpected(counted.error());
+    return {};
 }
 
 Result<void> Anchor::accept(std::uint64_t generation, std::chrono::sys_seconds now) {

@@ -94,6 +94,7 @@ private:
     Result<void> open_by_count(std::uint64_t count, const Slots& slots);
     Result<void> take_over(std::chrono::sys_seconds now);
     Result<void> begin_counting(std::chrono::sys_seconds now);
+    Result<void> begin_snapshots();
     Result<void> refresh();
     Result<void> write_next(const Ledger& next);
     Result<void> write_copy();

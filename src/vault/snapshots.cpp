@@ -11,7 +11,16 @@ namespace lethe {
 Result<Snapshots> Snapshots::open(Disk& disk, Tpm& tpm, const VaultKey& key) {
     if (const auto free = disk.free_octets(); !free)
         return in_context(free.error(), "no snapshots of the relays' state can be kept in the store");
-    return Snapshots(disk, tpm, key);
+    return Snapshots(disk, tpm, key.kind_key(ObjectKind::state), key.counter_authorisation());
+}
+
+Result<void> Snapshots::begin() {
+    if (const auto counted = counter_.value(); counted || counted.error().kind == ErrorKind::wrong_state) return {};
+    else if (counted.error().kind != ErrorKind::not_found) return std::unexpected(counted.error());
+    const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
+    TRY(counter_.value_or_new());
+    if (!has_snapshots(slots)) TRY(write({}));
+    return {};
 }
 
 Result<Snapshot> Snapshots::read() {

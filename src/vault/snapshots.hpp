@@ -31,12 +31,21 @@ public:
     /// @error wrong_state  a store in the TPM: it has no room for snapshots.
     static Result<Snapshots> open(Disk& disk, Tpm& tpm, const VaultKey& key);
 
+    /// With the keys that VaultKey gives for them, and whatever the disk is.
+    /// @param key  the kind key of ObjectKind::state.
+    Snapshots(Disk& disk, Tpm& tpm, Secret key, Secret counter_authorisation)
+        : disk_(&disk), tpm_(&tpm), key_(std::move(key)), counter_(tpm, counter_index_handle, std::move(counter_authorisation)) {}
+
+    /// Makes the counter where there is none, and the first snapshot, which has no relay: once both are there, what is missing of them has
+    /// been removed. A counter that is there stays, and so do snapshots, which a new counter does not accept.
+    /// @error wrong_state  the TPM has no room for a counter.
+    Result<void> begin();
+
     /// The newest accepted snapshot. One that is written and not counted yet is counted now.
     ///
     /// @error not_found    there is none, and none was ever counted.
-    /// @error rollback     those that there are, are older than what the TPM has counted; or the counter is gone, of which the anchor of
-    /// the
-    ///                     store tells, too, when there is no snapshot.
+    /// @error rollback     those that there are, are older than what the TPM has counted; or the counter is gone, which the anchor of the
+    ///                     store tells even when there is no snapshot.
     /// @error corrupt      no slot is whole; or there is none, and the TPM has counted some.
     /// @error wrong_state  the counter was redefined: no snapshot can be trusted.
     Result<Snapshot> read();
@@ -71,9 +80,6 @@ private:
         std::optional<std::size_t> newest;          ///< the slot that the next write leaves alone
         std::array<std::size_t, 2> present_octets;  ///< of the slots
     };
-
-    Snapshots(Disk& disk, Tpm& tpm, const VaultKey& key)
-        : disk_(&disk), tpm_(&tpm), key_(key.kind_key(ObjectKind::state)), counter_(tpm, key) {}
 
     Result<std::uint64_t> count(const SnapshotSlots& slots);
     Error counter_gone() const;

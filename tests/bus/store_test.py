@@ -2,6 +2,7 @@
 """store_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: what lay on the disk before is put back. Runs as root, because it plays two users.
 Prints TAP."""
 
+import os
 import json
 import re
 
@@ -93,6 +94,8 @@ def _(bench):
     enrolled(bench, "a")
     bench.stop()
     put_back(bench, {"enrolling.a": b""})
+    os.rename(bench.runtime, bench.folder / "old")  # a boot
+    bench.runtime.mkdir()
     bench.start()
     status, out, _ = bench.lethectl("status")
     assert status == 3 and "the store is lost" in out, (status, out)

@@ -35,12 +35,13 @@ def text(string):
     return (string + "\0").encode("utf-16-le")
 
 
+ENTRY_DEFAULT = "LoaderEntryDefault"
 # What somebody who has booted any other system leaves in the firmware for good.
 VARIABLES = {
     f"SystemdOptions-{SYSTEMD}": text("root=/dev/vdb rootfstype=erofs systemd.setenv=LETHE_EVIL=1 systemd.tpm2_wait=1"),
     f"HibernateLocation-{SYSTEMD}": text(json.dumps({"uuid": str(uuid.UUID(int=1)), "offset": 0, "kernelVersion": "1", "osReleaseId": "debian"})),
     f"FactoryReset-{SYSTEMD}": text("yes"),
-    f"LoaderEntryDefault-{LOADER}": text("evil.efi"),
+    f"{ENTRY_DEFAULT}-{LOADER}": text("evil.efi"),
     f"LoaderConfigConsoleMode-{LOADER}": text("0"),
     f"LoaderSystemToken-{LOADER}": bytes(32),
     f"MokListRT-{SHIM}": b"",  # with a certificate
@@ -209,7 +210,10 @@ def inputs_lane(secure_boot, check, machines):
         expect_open(machine, known)
         no_effect(machine)
         assert any("SystemdOptions" in line for line in machine.status()["boot_warnings"]), machine.status()
-        machine.ok("cd /sys/firmware/efi/efivars && ls " + shlex.join(VARIABLES))  # else nothing was tried
+        # Else nothing was tried. Of the boot loader's own, lethe-updated takes away what chooses an entry, and says so.
+        machine.ok("cd /sys/firmware/efi/efivars && ls " + shlex.join(name for name in VARIABLES if not name.startswith(ENTRY_DEFAULT)))
+        shown = json.loads(machine.vm("exec", "--", "lethectl", "--json", "update", "show", check=False).stdout)
+        assert ENTRY_DEFAULT in shown["reason"] and machine.sh(f"ls /sys/firmware/efi/efivars/{ENTRY_DEFAULT}-{LOADER}")[0] != 0, shown
 
     check("variables of the firmware, SMBIOS, fw_cfg, the network" + (", unsigned drivers and addons" if on else "") + " have no effect",
           without_effect)
