@@ -72,7 +72,13 @@ public:
         make_writable(file);
         if (renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, (folder / to).c_str(), RENAME_NOREPLACE) != 0)
             return fail_errno(errno, std::format("{} cannot be renamed to {}", file.native(), to));
-        return images_->sync_names();
+        // FAT keeps in the name's entry where the file lies, and Linux writes an entry for an empty file first: the entry with the place
+        // has to be on the disk before the folder is said to be. Then everything, as systemd-bless-boot does it.
+        TRY(images_->sync(to));
+        TRY(images_->sync_names());
+        const Fd directory = TRY(open_file(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY));
+        if (syncfs(directory.get()) != 0) return fail_errno(errno, folder.native());
+        return {};
     }
 
     std::filesystem::path place() const override { return root_; }

@@ -29,7 +29,7 @@ Result<BootedImage> booted_image(Pcrlock& pcrlock) {
     if (!is_hidden) return image;
     auto started = started_image(pcrlock);
     if (started || image) return started ? started : image;
-    return fail(ErrorKind::io, "{}; nor does the log of this boot say which file it was: {}", image.error().message,
+    return fail(image.error().kind, "{}; nor does the log of this boot say which file it was: {}", image.error().message,
                 started.error().message);
 }
 

@@ -6,8 +6,14 @@
 #include <string>
 
 #include "tor/key_set.hpp"
+#include "vault/minimal_states.hpp"
 
 namespace lethe {
+
+/// Where the TPM has the minimal states: one that has grown lies at the other handle.
+inline std::uint32_t minimal_index_of(Tpm& tpm) {
+    return tpm.nv_index(minimal_state_index_handle) ? minimal_state_index_handle : minimal_state_second_handle;
+}
 
 /// What a relay's tor is given.
 struct FrozenState {

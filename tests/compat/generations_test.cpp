@@ -76,8 +76,10 @@ TEST(NewestGeneration, ItsExportsAreWhatThisReleaseWrites) {
         for (const auto& [file, relay, passphrase] : manifest.exports) {
             const auto octets = read_file(folder / file, export_limit_octets).value();
             const auto header = read_export_header(octets).value();
-            const auto today = header.recipient ? seal_export(relay, Secret(1), *header.recipient)
-                                                : seal_export_with_passphrase(relay, Secret(1), Secret::copy_of(as_octets(passphrase)));
+            const Secret sender = export_authentication(Secret(32));
+            const auto today = header.recipient
+                                   ? seal_export(relay, Secret(1), *header.recipient, &sender)
+                                   : seal_export_with_passphrase(relay, Secret(1), Secret::copy_of(as_octets(passphrase)), &sender);
             EXPECT_EQ(head_of(octets), head_of(today.value())) << file;
             seen.insert(header.protection);
         }

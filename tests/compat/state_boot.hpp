@@ -6,7 +6,8 @@
 namespace lethe {
 namespace {
 
-// One boot of a frozen machine, as far as lethe-stated goes: its relays are those that identityd has brought back.
+// One boot of a frozen machine, as far as lethe-stated goes: its relays are those that identityd has brought back. It has been up for
+// longer than lies between two of its states, so that no clock has jumped.
 struct StateBoot {
     FakeStatePlace place;
     TemporaryFolder runtime;
@@ -17,7 +18,7 @@ struct StateBoot {
         : now(now),
           service(
               std::move(open_store), opener_of(tpm), place, {}, Budget(runtime / "spent", 48), [this] { return this->now; },
-              [] { return std::chrono::seconds(60); }) {
+              [] { return std::chrono::days(2); }) {
         place.admitted.clear();
         for (const auto& [name, relay] : machine.relays)
             std::ranges::copy(from_hex(relay.fingerprint).value(), place.admitted[name].begin());

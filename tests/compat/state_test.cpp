@@ -27,7 +27,7 @@ struct StatefulMachine : ThawedMachine {
     }
     /// Where the two minimal states lie in their index, the older one first.
     std::array<std::size_t, 2> minimal_slots() {
-        const auto octets = tpm().nv_read(minimal_state_index_handle).value();
+        const auto octets = tpm().nv_read(minimal_index_of(tpm())).value();
         const auto generation = [&](std::size_t at) { return generation_of(OctetView(octets).subspan(at + sizeof(std::uint16_t))); };
         const std::size_t half = octets.size() / 2;
         if (generation(0) < generation(half)) return {0, half};
@@ -36,8 +36,8 @@ struct StatefulMachine : ThawedMachine {
     /// Changes one octet of what is encrypted there, or changes it back.
     void change_minimal(std::size_t slot) {
         const auto at = static_cast<std::uint16_t>(slot + 100);
-        const auto octet = tpm().nv_read(minimal_state_index_handle, at, 1).value().front();
-        tpm().nv_write(minimal_state_index_handle, at, Octets{static_cast<std::uint8_t>(octet ^ 1)}).value();
+        const auto octet = tpm().nv_read(minimal_index_of(tpm()), at, 1).value().front();
+        tpm().nv_write(minimal_index_of(tpm()), at, Octets{static_cast<std::uint8_t>(octet ^ 1)}).value();
     }
     /// What comes out for each relay when these are all the states there are.
     FrozenStates given(const FrozenStates& states) {
