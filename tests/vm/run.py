@@ -89,13 +89,14 @@ def main():
     parser.add_argument("--results", metavar="JUNIT.xml")
     parser.add_argument("--keep", action="store_true", help="leave the machines for a look")
     parser.add_argument("--until", type=float, metavar="SECONDS", help="since 1970: start no lane that would not end by then, and say which")
+    parser.add_argument("--all", action="store_true", help="the long lanes, too")
     parser.add_argument("lanes", nargs="*", metavar="LANE", help=", ".join(ALL))
     options = parser.parse_args()
     folder = Path(options.results).parent / "vm-failed" if options.results else CACHE / "vm-failed"
     shutil.rmtree(folder, ignore_errors=True)
     report = Report(folder.resolve())
     history, left_out = History(), []
-    names = options.lanes or list(lanes.LANES)
+    names = options.lanes or list(ALL if options.all else lanes.LANES)
     waiting = history.due(names) if options.until else names
 
     def work():
