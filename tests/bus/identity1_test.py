@@ -15,6 +15,7 @@ from checks import check, damage, enrolled, fingerprints, run, store_files
 
 CREATE = "org.lethe.Identity1.Manager.CreateRelay"
 RELOAD = "org.lethe.Identity1.Manager.Reload"
+POLICY_KEYS = "org.lethe.Identity1.Manager.PolicyKeys"
 VERIFY = "org.lethe.Identity1.Relay.Verify"
 GET = "org.freedesktop.DBus.Properties.Get"
 
@@ -84,6 +85,8 @@ def _(bench):
     with refused(denied):
         bench.call(MANAGER, RELOAD, user=NOBODY)
     with refused(denied):
+        bench.call(MANAGER, POLICY_KEYS, user=NOBODY)
+    with refused(denied):
         bench.call(relay("a"), VERIFY, user=NOBODY)
     for arguments in (["create", "c"], ["verify"], ["verify", "a"]):
         status, _, err = bench.lethectl("identity", *arguments, user=NOBODY)
@@ -102,7 +105,7 @@ def _(bench):
     bench.call(MANAGER, CREATE, "string:a")
     with refused("org.freedesktop.DBus.Error.AccessDenied"):
         bench.call(relay("a"), VERIFY, user=NOBODY)
-    for member, arguments in ((CREATE, ["string:c"]), (RELOAD, [])):
+    for member, arguments in ((CREATE, ["string:c"]), (RELOAD, []), (POLICY_KEYS, [])):
         with refused("org.freedesktop.DBus.Error.AccessDenied"):
             bench.call(MANAGER, member, *arguments, user=NOBODY)
     bench.call(MANAGER, CREATE, "string:c")
@@ -122,6 +125,16 @@ def _(bench):
             bench.call(MANAGER, "org.freedesktop.DBus.Peer.GetMachineId", user=user)
     bench.call(MANAGER, "org.freedesktop.DBus.Peer.Ping", user=NOBODY)
     assert bench.daemon.poll() is None and bench.status()["vault"]["state"] == "open"
+
+
+@check("what changes the policy is for root, for as long as the vault is open")
+def _(bench):
+    bench.start()
+    with refused("org.lethe.Error.WrongState", "not enrolled"):
+        bench.call(MANAGER, POLICY_KEYS)
+    bench.stop()
+    enrolled(bench)
+    assert "file descriptor" in bench.call(MANAGER, POLICY_KEYS)
 
 
 @check("create makes a relay once: the second time it is AlreadyExists and nothing changes")

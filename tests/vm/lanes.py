@@ -18,6 +18,7 @@ from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
 from secure_boot import insecure_lane
+from policy_file import policy_file_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
 from state_cuts import state_cuts_lane
 from update_cuts import update_cuts_lane
@@ -373,6 +374,7 @@ LANES = {
 LONG_LANES = {
     "update, Secure Boot off": partial(update_lane, "off"),
     "update, frozen": freeze_lane,
+    "update, policy file": policy_file_lane,
     "update, power cuts": partial(update_cuts_lane, 5),
     "Secure Boot off": partial(secure_boot_lane, "off"),
     "no Secure Boot": insecure_lane,
