@@ -54,7 +54,7 @@ class FreezeLane:
     def enrol(self):
         self.machine = Machine("test-freeze")
         self.machines.append(self.machine)
-        self.machine.up("--secure-boot", "off", *credentials("a"), offer={f"{version}.efi": release(version) for version in self.versions})
+        self.machine.up("--secure-boot", "on", *credentials("a"), offer={f"{version}.efi": release(version) for version in self.versions})
         self.identity = self.relay()
 
     def relay(self):
