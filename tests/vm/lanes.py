@@ -365,13 +365,13 @@ def state_lane(check, machines):
 
 # What each change is tried with: the life of one relay, and what must be refused. The longest first: two of them run at a time.
 LANES = {
+    "update, Secure Boot on": partial(update_lane, "on"),
     "Secure Boot on": partial(secure_boot_lane, "on"),
     "state": state_lane,
     "production": production_lane,
 }
 # The rest, for tools/test --all and tools/soak.
 LONG_LANES = {
-    "update, Secure Boot on": partial(update_lane, "on"),
     "update, Secure Boot off": partial(update_lane, "off"),
     "update, frozen": freeze_lane,
     "update, policy file": policy_file_lane,
