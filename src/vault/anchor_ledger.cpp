@@ -19,11 +19,6 @@ std::optional<ObjectDigest> digest_of_record(const std::vector<ObjectVersion>& v
     return std::nullopt;
 }
 
-bool is_listed(ObjectKind kind) {
-    using enum ObjectKind;
-    return kind == vault || kind == relays || kind == identity || kind == recovery;
-}
-
 }  // namespace
 
 Result<std::optional<ObjectDigest>> Anchor::vault_digest() const { return digest_of_record(TRY(store_.read_framed(vault_id))); }
@@ -115,7 +110,7 @@ Result<void> Anchor::adopt(std::uint64_t generation, std::chrono::sys_seconds no
     return {};
 }
 
-bool Anchor::knows(ObjectKind kind) const { return in_tpm_ ? kind == ObjectKind::keyring : is_listed(kind); }
+bool Anchor::knows(ObjectKind kind) const { return in_tpm_ ? kind == ObjectKind::keyring : is_in_ledger(kind); }
 
 bool Anchor::accepts(const ObjectId& id, const ObjectVersion& version) const {
     if (in_tpm_) return version.generation == standing_.generation;

@@ -16,11 +16,6 @@ enum Holds : std::uint8_t { holds_current = 1, has_change = 2, holds_next = 4 };
 
 std::unexpected<Error> impossible() { return fail(ErrorKind::corrupt, "the ledger holds an entry that cannot be"); }
 
-bool is_listed(ObjectKind kind) {
-    using enum ObjectKind;
-    return kind == vault || kind == relays || kind == identity || kind == recovery;
-}
-
 Result<ObjectDigest> take_digest(OctetReader& reader) {
     ObjectDigest digest;
     std::ranges::copy(TRY(reader.take(digest.size())), digest.begin());
@@ -31,7 +26,7 @@ Result<ObjectId> take_id(OctetReader& reader) {
     const ObjectKind kind{TRY(reader.u8())};
     ObjectId id{kind, std::string(as_text(TRY(reader.take(TRY(reader.u8())))))};
     const bool is_named = kind == ObjectKind::identity;
-    if (!is_listed(kind) || is_named != check_relay_name(id.name).has_value() || is_named == id.name.empty()) return impossible();
+    if (!is_in_ledger(kind) || is_named != check_relay_name(id.name).has_value() || is_named == id.name.empty()) return impossible();
     return id;
 }
 
@@ -47,6 +42,11 @@ Result<Ledger::Entry> take_entry(OctetReader& reader) {
 }
 
 }  // namespace
+
+bool is_in_ledger(ObjectKind kind) {
+    using enum ObjectKind;
+    return kind == vault || kind == relays || kind == identity || kind == recovery;
+}
 
 ObjectDigest digest_of_payload(OctetView payload) {
     ObjectDigest digest;

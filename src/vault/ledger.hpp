@@ -9,6 +9,10 @@
 
 namespace lethe {
 
+/// Whether a ledger lists objects of this kind: all but snapshots, which have a counter of their own, and what the TPM confirms or does not
+/// count.
+bool is_in_ledger(ObjectKind kind);
+
 /// Of an object's payload: BLAKE2b-256.
 using ObjectDigest = std::array<std::uint8_t, 32>;
 ObjectDigest digest_of_payload(OctetView payload);
