@@ -45,7 +45,7 @@ Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, co
     return write_policy_copy(ports.store, keys, file);
 }
 
-Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKey& key) {
+Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKeys& key) {
     ports.progress(std::format("anchoring the store in NV index {:#x}", anchor_index_handle));
     TRY(Anchor(ports.store, ports.store_in_tpm, ports.tpm, key)
             .make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())));

@@ -26,7 +26,7 @@ Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, co
 Result<bool> policy_index_exists(Tpm& tpm);
 
 /// Makes the anchor of the store, which is whole: the last step. Then the mark goes. @error as Anchor::make()
-Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKey& key);
+Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKeys& key);
 
 /// Undefines the NV index and removes systemd-pcrlock's policy file, as far as they are there: the next make_policy() makes another index.
 Result<void> remove_policy(const EnrolmentPorts& ports);

@@ -20,7 +20,7 @@ Result<KeySet> keys_of(const CompactRing& ring, const CompactRing::Relay& relay)
 // In the TPM: the object `keyring`, read and written as a whole.
 class CompactKeyring final : public Keyring {
 public:
-    CompactKeyring(Store& store, const VaultKey& key) : store_(store), key_(key.kind_key(ObjectKind::keyring)) {}
+    CompactKeyring(Store& store, const VaultKeys& key) : store_(store), key_(key.kind_key(ObjectKind::keyring)) {}
 
     Result<Roster> roster() const override {
         const auto ring = TRY(load()).ring;
@@ -130,6 +130,6 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Keyring> compact_keyring(Store& store, const VaultKey& key) { return std::make_unique<CompactKeyring>(store, key); }
+std::unique_ptr<Keyring> compact_keyring(Store& store, const VaultKeys& key) { return std::make_unique<CompactKeyring>(store, key); }
 
 }  // namespace lethe

@@ -12,7 +12,7 @@ constexpr std::array list_kinds{ObjectKind::relays, ObjectKind::recovery, Object
 
 }  // namespace
 
-std::unique_ptr<Keyring> open_keyring(Store& store, bool in_tpm, const VaultKey& key) {
+std::unique_ptr<Keyring> open_keyring(Store& store, bool in_tpm, const VaultKeys& key) {
     return in_tpm ? compact_keyring(store, key) : object_keyring(store, key);
 }
 

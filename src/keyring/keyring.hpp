@@ -51,7 +51,7 @@ public:
 
 /// Borrows the store. Keeps the keys that it derives from the vault key, and not the vault key.
 /// @param in_tpm  the store lies in the TPM.
-std::unique_ptr<Keyring> open_keyring(Store& store, bool in_tpm, const VaultKey& key);
+std::unique_ptr<Keyring> open_keyring(Store& store, bool in_tpm, const VaultKeys& key);
 
 /// Whether a store has any part of a keyring but identities.
 Result<bool> has_lists(const Store& store);

@@ -13,7 +13,7 @@ ObjectId identity_of(const std::string& relay) { return {ObjectKind::identity, r
 // On a disk: the objects `relays`, `recovery` and one `identity` for each relay.
 class ObjectKeyring final : public Keyring {
 public:
-    ObjectKeyring(Store& store, const VaultKey& key)
+    ObjectKeyring(Store& store, const VaultKeys& key)
         : store_(store),
           relays_key_(key.kind_key(ObjectKind::relays)),
           identity_key_(key.kind_key(ObjectKind::identity)),
@@ -60,6 +60,6 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Keyring> object_keyring(Store& store, const VaultKey& key) { return std::make_unique<ObjectKeyring>(store, key); }
+std::unique_ptr<Keyring> object_keyring(Store& store, const VaultKeys& key) { return std::make_unique<ObjectKeyring>(store, key); }
 
 }  // namespace lethe

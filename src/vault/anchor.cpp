@@ -24,13 +24,13 @@ Error older(const StoreStanding& standing) {
 
 }  // namespace
 
-Anchor::Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKey& key)
+Anchor::Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKeys& key)
     : Anchor(store, in_tpm, *tpm, key) {
     open_tpm_ = std::move(open_tpm);
     owned_tpm_ = std::move(tpm);
 }
 
-Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKey& key)
+Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key)
     : store_(store),
       in_tpm_(in_tpm),
       tpm_(&tpm),

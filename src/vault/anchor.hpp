@@ -39,9 +39,9 @@ std::string_view name_of(ObjectStanding standing);
 class Anchor final : public StoreWitness {
 public:
     /// @param tpm  is used until settle().
-    Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKey& key);
+    Anchor(Store& store, bool in_tpm, OpenTpm open_tpm, std::unique_ptr<Tpm> tpm, const VaultKeys& key);
     /// With a TPM that is borrowed for as long as this lives.
-    Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKey& key);
+    Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key);
 
     /// Compares the store with what the TPM has counted. A store from before there were anchors is taken over: its ledger is written from
     /// what is there.

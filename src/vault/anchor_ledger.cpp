@@ -5,6 +5,7 @@
 #include "vault/anchor.hpp"
 #include "vault/keyring_stamp.hpp"
 #include "vault/slot.hpp"
+#include "vault/vault.hpp"
 
 namespace lethe {
 

@@ -23,7 +23,7 @@ public:
     using Relays = std::map<std::string, Octets>;
 
     /// Sends no command yet. @param tpm  is borrowed. @param numbered  on a machine without a disk.
-    MinimalStates(Tpm& tpm, const VaultKey& key, bool numbered)
+    MinimalStates(Tpm& tpm, const VaultKeys& key, bool numbered)
         : tpm_(&tpm), key_(key.kind_key(ObjectKind::minimal)), counter_(tpm, key), numbered_(numbered) {}
 
     /// What was written last. When it is numbered and not counted yet, it is counted now.

@@ -50,7 +50,7 @@ constexpr std::size_t payload_limit_octets = 16 << 20;
 
 /// The octets of one slot: a fixed header, then the payload compressed (zstd) and encrypted (XChaCha20-Poly1305, the header as associated
 /// data). The layout is in docs/formats.md.
-/// @param key  32 octets, of the object's kind; from VaultKey::kind_key.
+/// @param key  32 octets, of the object's kind; from VaultKeys::kind_key.
 Octets encrypt_object(const Secret& key, const ObjectId& id, std::uint64_t generation, const Secret& payload);
 /// @error corrupt  not such an object, another kind or name, an unknown version, or octets that do not authenticate.
 Result<ObjectVersion> decrypt_object(const Secret& key, const ObjectId& id, OctetView slot);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "tpm/tpm.hpp"
-#include "vault/vault.hpp"
+#include "vault/vault_keys.hpp"
 
 namespace lethe {
 
@@ -10,7 +10,7 @@ namespace lethe {
 class RollbackCounter {
 public:
     /// That of the snapshots (counter_index_handle). Sends no command yet. @param tpm  is borrowed.
-    RollbackCounter(Tpm& tpm, const VaultKey& key) : RollbackCounter(tpm, counter_index_handle, key.counter_authorisation()) {}
+    RollbackCounter(Tpm& tpm, const VaultKeys& key) : RollbackCounter(tpm, counter_index_handle, key.counter_authorisation()) {}
     /// The one at another handle.
     RollbackCounter(Tpm& tpm, std::uint32_t handle, Secret authorisation)
         : tpm_(&tpm), handle_(handle), authorisation_(std::move(authorisation)) {}

@@ -30,7 +30,7 @@ struct Export {
     std::optional<std::array<std::uint8_t, 32>> sender{};  ///< none in a file of version 1
 };
 
-/// The key by which a vault knows its own exports again. @param identity_key  VaultKey::kind_key(ObjectKind::identity).
+/// The key by which a vault knows its own exports again. @param identity_key  VaultKeys::kind_key(ObjectKind::identity).
 Secret export_authentication(const Secret& identity_key);
 
 /// Whether the vault whose export_authentication() this is has made the export. Whoever has the recovery key's public half, or the

@@ -29,7 +29,7 @@ Result<void> check_relay_states(const RelayStates& relays);
 
 /// The octets of one slot of `state`: the directory, then a part for each relay, each an encrypted object of its own, so that damage to one
 /// leaves the others. The layout is in docs/formats.md.
-/// @param key  32 octets: VaultKey::kind_key(ObjectKind::state).
+/// @param key  32 octets: VaultKeys::kind_key(ObjectKind::state).
 /// @error invalid_argument  see check_relay_states(); or they come to more than slot_limit_octets in all.
 Result<Octets> encode_snapshot(const Secret& key, std::uint64_t generation, const RelayStates& relays);
 

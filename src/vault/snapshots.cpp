@@ -8,7 +8,7 @@
 
 namespace lethe {
 
-Result<Snapshots> Snapshots::open(Disk& disk, Tpm& tpm, const VaultKey& key) {
+Result<Snapshots> Snapshots::open(Disk& disk, Tpm& tpm, const VaultKeys& key) {
     if (const auto free = disk.free_octets(); !free)
         return in_context(free.error(), "no snapshots of the relays' state can be kept in the store");
     return Snapshots(disk, tpm, key.kind_key(ObjectKind::state), key.counter_authorisation());

@@ -29,9 +29,9 @@ public:
     /// Sends no command yet.
     /// @param disk  of the store. It and `tpm` are borrowed.
     /// @error wrong_state  a store in the TPM: it has no room for snapshots.
-    static Result<Snapshots> open(Disk& disk, Tpm& tpm, const VaultKey& key);
+    static Result<Snapshots> open(Disk& disk, Tpm& tpm, const VaultKeys& key);
 
-    /// With the keys that VaultKey gives for them, and whatever the disk is.
+    /// With the keys that VaultKeys gives for them, and whatever the disk is.
     /// @param key  the kind key of ObjectKind::state.
     Snapshots(Disk& disk, Tpm& tpm, Secret key, Secret counter_authorisation)
         : disk_(&disk), tpm_(&tpm), key_(std::move(key)), counter_(tpm, counter_index_handle, std::move(counter_authorisation)) {}

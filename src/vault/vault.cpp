@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <ranges>
 
-#include "base/secret_writer.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
@@ -13,9 +12,6 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t record_version = 2;
-// Part of the format; a kind has 8 bits.
-constexpr std::uint64_t counter_subkey = 0x100, anchor_subkey = 0x101, pin_subkey = 0x102;
-constexpr std::size_t pin_octets = 2 * crypto_kdf_KEYBYTES;  // in hexadecimal: systemd-pcrlock takes a text without NUL
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 const ObjectId vault_id{ObjectKind::vault, ""};
 
@@ -57,37 +53,7 @@ Result<std::optional<RecoveryBox>> read_recovery(OctetReader& reader) {
 
 }  // namespace
 
-Secret PolicyKeys::encode() const {
-    SecretWriter writer(pin_octets + crypto_kdf_KEYBYTES);
-    return writer.raw(pin.expose()).raw(copy.expose()).take();
-}
-
-Result<PolicyKeys> PolicyKeys::decode(const Secret& octets) {
-    if (octets.size() != pin_octets + crypto_kdf_KEYBYTES)
-        return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
-    const OctetView view = octets.expose();
-    return PolicyKeys{Secret::copy_of(view.first(pin_octets)), Secret::copy_of(view.subspan(pin_octets))};
-}
-
 VaultKey VaultKey::random() { return VaultKey(Secret::random(crypto_kdf_KEYBYTES)); }
-
-Secret VaultKey::subkey(std::uint64_t id) const {
-    Secret key(crypto_kdf_KEYBYTES);
-    crypto_kdf_derive_from_key(key.expose_mutable().data(), key.size(), id, "lethe-v1", key_.expose().data());
-    return key;
-}
-
-Secret VaultKey::kind_key(ObjectKind kind) const { return subkey(static_cast<std::uint64_t>(kind)); }
-Secret VaultKey::counter_authorisation() const { return subkey(counter_subkey); }
-Secret VaultKey::anchor_authorisation() const { return subkey(anchor_subkey); }
-
-PolicyKeys VaultKey::policy_keys() const {
-    constexpr std::string_view digits = "0123456789abcdef";
-    const Secret raw = subkey(pin_subkey);
-    SecretWriter pin(pin_octets);
-    for (const std::uint8_t octet : raw.expose()) pin.u8(digits[octet >> 4]).u8(digits[octet & 0xf]);
-    return {pin.take(), kind_key(ObjectKind::policy_copy)};
-}
 
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient) {
     return {recipient, box_key(BoxedKey::vault, key.key_, recipient)};

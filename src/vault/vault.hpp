@@ -3,6 +3,7 @@
 #include "tpm/tpm.hpp"
 #include "vault/recovery_key.hpp"
 #include "vault/store.hpp"
+#include "vault/vault_keys.hpp"
 
 namespace lethe {
 
@@ -15,36 +16,14 @@ struct RecoveryBox {
     bool operator==(const RecoveryBox&) const = default;
 };
 
-/// What whoever changes the policy has of the vault: enough to write any policy, so it is as good as the vault key to a holder who can use
-/// the TPM.
-struct PolicyKeys {
-    Secret pin;   ///< the recovery PIN of the policy's NV index: 64 lower-case hexadecimal digits
-    Secret copy;  ///< the key of the object `policy_copy`, 32 octets
-
-    /// Both in a row, for a descriptor that hands them to another process.
-    Secret encode() const;
-    /// @error corrupt
-    static Result<PolicyKeys> decode(const Secret& octets);
-};
-
 /// The vault key, 32 octets: everything in the store is encrypted under keys derived from it.
-class VaultKey {
+class VaultKey : public VaultKeys {
 public:
-    explicit VaultKey(Secret key) : key_(std::move(key)) {}
+    explicit VaultKey(Secret key) : VaultKeys(derive(key)), key_(std::move(key)) {}
     /// A new one, for a machine that is being enrolled.
     static VaultKey random();
-    /// The 32-octet key of all objects of a kind: crypto_kdf, context "lethe-v1", the kind as subkey id. What a daemon keeps after the
-    /// boot.
-    Secret kind_key(ObjectKind kind) const;
-    /// The 32-octet authorisation of the counter of snapshots, by the same function with an id that is no kind's.
-    Secret counter_authorisation() const;
-    /// That of the counter of the store's generations.
-    Secret anchor_authorisation() const;
-    /// What changes the policy that opens this vault. The PIN is derived by the same function, with an id that is no kind's.
-    PolicyKeys policy_keys() const;
 
 private:
-    Secret subkey(std::uint64_t id) const;
     friend RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient);
     friend Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key);
     Secret key_;

@@ -16,6 +16,7 @@
 #include "tor/key_names.hpp"
 #include "tor_texts.hpp"
 #include "tpm/esys_tpm.hpp"
+#include "vault/vault.hpp"
 
 namespace lethe {
 namespace {

@@ -1,4 +1,5 @@
 #include "vault/minimal_states.hpp"
+#include "vault/vault.hpp"
 
 #include <gmock/gmock.h>
 

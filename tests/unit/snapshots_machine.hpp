@@ -5,6 +5,7 @@
 #include "copied_tpm.hpp"
 #include "recorded_disk.hpp"
 #include "vault/snapshots.hpp"
+#include "vault/vault.hpp"
 
 namespace lethe {
 

@@ -446,7 +446,9 @@ TEST(SnapshotKeys, TheAuthorisationOfTheCounterIsNoKeyOfAKind) {
     EXPECT_EQ(authorisation.size(), 32U);
     EXPECT_EQ(authorisation, key.counter_authorisation());
     EXPECT_FALSE(authorisation == other.counter_authorisation());
-    for (int kind = 0; kind < 256; ++kind) EXPECT_FALSE(authorisation == key.kind_key(static_cast<ObjectKind>(kind)));
+    using enum ObjectKind;
+    for (const ObjectKind kind : {relays, identity, recovery, keyring, state, minimal, ledger, policy_copy})
+        EXPECT_FALSE(authorisation == key.kind_key(kind));
 }
 
 }  // namespace
