@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/regular_file.hpp"
 
@@ -16,6 +19,26 @@ namespace {
 Error too_large(std::string_view what, std::size_t limit_octets) {
     return {ErrorKind::corrupt, std::format("{}: larger than the {} octets that are allowed", what, limit_octets)};
 }
+
+// A mapped file of secret memory.
+class Mapping {
+public:
+    static Result<Mapping> map(int fd, std::size_t size, int protection) {
+        void* const memory = mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
+        if (memory == MAP_FAILED) return fail_errno(errno, "cannot map secret memory (RLIMIT_MEMLOCK?)");
+        return Mapping(static_cast<std::uint8_t*>(memory), size);
+    }
+    Mapping(Mapping&& other) noexcept : octets_(std::exchange(other.octets_, {})) {}
+    Mapping& operator=(Mapping&&) = delete;
+    ~Mapping() {
+        if (!octets_.empty()) munmap(octets_.data(), octets_.size());
+    }
+    std::span<std::uint8_t> octets() const { return octets_; }
+
+private:
+    Mapping(std::uint8_t* memory, std::size_t size) : octets_(memory, size) {}
+    std::span<std::uint8_t> octets_;
+};
 
 }  // namespace
 
@@ -95,6 +118,10 @@ Result<Secret> read_secret_descriptor(int fd, std::string_view what, std::size_t
     const auto size = static_cast<std::size_t>(status.st_size);
     if (size > limit_octets) return std::unexpected(too_large(what, limit_octets));
     Secret secret(size + 1);  // one more, to see that the file did not grow
+    if (size > 0 && pread(fd, secret.expose_mutable().data(), 1, 0) < 0 && (errno == EINVAL || errno == ESPIPE)) {  // can only be mapped
+        const Mapping mapping = TRY(Mapping::map(fd, size, PROT_READ));
+        return Secret::copy_of(mapping.octets());
+    }
     if (TRY(read_at(fd, 0, secret.expose_mutable(), what)) != size) return fail(ErrorKind::io, "{}: changed while it was read", what);
     return secret.prefix(size);
 }
@@ -104,6 +131,16 @@ Result<Fd> sealed_memory_file(OctetView octets) {
     if (!fd) return fail_errno(errno, "memfd_create");
     TRY(write_all(fd.get(), octets));
     if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) return fail_errno(errno, "memfd");
+    return fd;
+}
+
+Result<Fd> secret_memory_file(const Secret& secret) {
+    Fd fd(static_cast<int>(syscall(SYS_memfd_secret, O_CLOEXEC)));
+    if (!fd && errno == ENOSYS) return sealed_memory_file(secret.expose());
+    if (!fd) return fail_errno(errno, "memfd_secret");
+    if (ftruncate(fd.get(), static_cast<off_t>(secret.size())) != 0) return fail_errno(errno, "memfd_secret");
+    const Mapping mapping = TRY(Mapping::map(fd.get(), secret.size(), PROT_READ | PROT_WRITE));
+    std::ranges::copy(secret.expose(), mapping.octets().begin());
     return fd;
 }
 

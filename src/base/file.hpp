@@ -44,7 +44,7 @@ Result<Octets> read_file(const std::filesystem::path& path, std::size_t limit_oc
 /// The same into locked memory, without a copy elsewhere.
 Result<Secret> read_secret_file(int directory, const std::filesystem::path& path, std::size_t limit_octets);
 
-/// The same of a file that somebody else has opened, whatever its position. `what` names it in messages.
+/// The same of a file that somebody else has opened, whatever its position, or of secret_memory_file(). `what` names it in messages.
 /// @error corrupt  not a regular file, or larger than `limit_octets`.
 /// @error io       not open for reading, or it changed while it was read.
 Result<Secret> read_secret_descriptor(int fd, std::string_view what, std::size_t limit_octets);
@@ -52,6 +52,11 @@ Result<Secret> read_secret_descriptor(int fd, std::string_view what, std::size_t
 /// A file in memory with these octets, which nobody can change any more: what a process hands to another one.
 /// @error io
 Result<Fd> sealed_memory_file(OctetView octets);
+
+/// A file of memory that no other process can open by way of /proc, and that the kernel itself does not map: secrets that one process hands
+/// to another, or to itself after a restart. A kernel without memfd_secret(2) gives one of sealed_memory_file().
+/// @error io
+Result<Fd> secret_memory_file(const Secret& secret);
 
 /// Writes all octets, or fails. @error io
 Result<void> write_all(int fd, OctetView octets);

@@ -53,15 +53,23 @@ Result<IdentityStatus> read_identities() {
     });
 }
 
-Result<Secret> read_policy_keys() {
-    constexpr std::size_t limit_octets = 1024;
-    const sdbus::UnixFd file = TRY(on_bus(service, [](sdbus::IConnection& connection) {
+namespace {
+
+Result<Secret> read_keys(const char* method, std::string_view what) {
+    constexpr std::size_t limit_octets = 4096;
+    const sdbus::UnixFd file = TRY(on_bus(service, [&](sdbus::IConnection& connection) {
         const auto proxy = sdbus::createProxy(connection, sdbus::ServiceName{service}, sdbus::ObjectPath{path});
         sdbus::UnixFd given;
-        proxy->callMethod("PolicyKeys").onInterface(manager_interface).storeResultsTo(given);
+        proxy->callMethod(method).onInterface(manager_interface).storeResultsTo(given);
         return given;
     }));
-    return read_secret_descriptor(file.get(), "the keys of the policy", limit_octets);
+    return read_secret_descriptor(file.get(), what, limit_octets);
 }
+
+}  // namespace
+
+Result<Secret> read_policy_keys() { return read_keys("PolicyKeys", "the keys of the policy"); }
+
+Result<Secret> read_state_keys() { return read_keys("StateKeys", "the keys of the relays' state"); }
 
 }  // namespace lethe

@@ -32,4 +32,8 @@ Result<IdentityStatus> read_identities();
 /// @error as to_error(); wrong_state when the vault is shut
 Result<Secret> read_policy_keys();
 
+/// What the relays' state is kept with, as lethe-identityd hands it to lethe-stated: encoded VaultKeys.
+/// @error as read_policy_keys()
+Result<Secret> read_state_keys();
+
 }  // namespace lethe

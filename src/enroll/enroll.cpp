@@ -73,7 +73,7 @@ Result<Enrolment> prepare(const EnrolmentPorts& ports, const EnrolmentRequest& r
         TRY(ports.store.erase(enrolling_id));
         return Enrolment::there_already;
     }
-    if (!request.insecure_boot) TRY(check_secure_boot(ports));
+    TRY(check_boot(ports, request.insecure_boot));
     // Identities are written into a vault that was stored: that vault is lost, and may yet be found.
     if (const auto identities = TRY(ports.store.list(ObjectKind::identity)); !identities.empty())
         return fail(ErrorKind::wrong_state,

@@ -1,6 +1,7 @@
 #include "enroll/lock_boot.hpp"
 
 #include "pcrlock/gate.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "pcrlock/policy_change.hpp"
 #include "pcrlock/running_boot.hpp"
 
@@ -16,7 +17,14 @@ std::string list_of(std::span<const unsigned> pcrs) {
 
 }  // namespace
 
-Result<void> check_secure_boot(const EnrolmentPorts& ports) { return require_secure_boot(TRY(ports.booted_image()).secure_boot_state()); }
+Result<void> check_boot(const EnrolmentPorts& ports, bool insecure_boot) {
+    if (!insecure_boot) TRY(require_secure_boot(TRY(ports.booted_image()).secure_boot_state()));
+    if (!was_opened(TRY(ports.pcrlock.log()))) return {};
+    return fail(
+        ErrorKind::wrong_state,
+        "a vault was opened in this boot already, and a boot opens one once: nothing that is sealed now could be opened. Reboot, and "
+        "try again");
+}
 
 Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsigned> extra_pcrs) {
     const BootedImage image = TRY(ports.booted_image());

@@ -11,8 +11,10 @@ struct LockedBoot {
     EventLog log;
 };
 
-/// Whether Secure Boot is on. Touches nothing. @error wrong_state  it is not, or the machine was not booted from what is on its ESP.
-Result<void> check_secure_boot(const EnrolmentPorts& ports);
+/// Whether this boot may be locked. Touches nothing.
+/// @param insecure_boot  without Secure Boot as well.
+/// @error wrong_state  Secure Boot is not on; the machine was not booted from what is on its ESP; or a vault was opened in this boot.
+Result<void> check_boot(const EnrolmentPorts& ports, bool insecure_boot);
 
 /// Writes the components of the running boot and checks that every required PCR is predicted with the value that it has. Touches nothing in
 /// the TPM and in the store.

@@ -5,6 +5,7 @@
 
 #include "enroll/lock_boot.hpp"
 #include "keyring/keyring.hpp"
+#include "pcrlock/open_vault.hpp"
 #include "pcrlock/running_boot.hpp"
 #include "vault/minimal_states.hpp"
 #include "vault/snapshots.hpp"
@@ -29,9 +30,7 @@ bool says_shut(ErrorKind kind) {
 
 // In a boot that opens the vault there is nothing to recover, and a policy to lose.
 Result<void> check_shut(const EnrolmentPorts& ports) {
-    const auto opened = read_policy_files(ports.store).and_then([&](const std::vector<PolicyFile>& files) {
-        return open_vault(ports.tpm, ports.store, files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>());
-    });
+    const auto opened = open_vault_of(ports.store, ports.tpm);
     if (opened) return fail(ErrorKind::wrong_state, "this boot opens the vault: there is nothing to recover");
     if (says_shut(opened.error().kind)) return {};
     return in_context(opened.error(), "cannot tell whether this boot opens the vault, so that nothing was changed");
@@ -88,7 +87,7 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
             ErrorKind::wrong_state,
             "this store's vault was never sealed to a recovery key: bring the identities back from their exports, after `lethectl enroll`");
     TRY(check_shut(ports));
-    if (!request.insecure_boot) TRY(check_secure_boot(ports));
+    TRY(check_boot(ports, request.insecure_boot));
     ports.progress("opening the vault with the recovery key");
     auto key = TRY(unbox_vault_key(*record.recovery, request.key));
     const auto recipient = public_key_of(request.key);

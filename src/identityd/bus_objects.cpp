@@ -1,5 +1,8 @@
 #include "identityd/bus_objects.hpp"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <print>
 
 #include "base/file.hpp"
@@ -21,6 +24,11 @@ constexpr std::size_t passphrase_limit_octets = 1024;
 using VariantMap = std::map<std::string, sdbus::Variant>;
 
 sdbus::ObjectPath path_of(const std::string& relay) { return sdbus::ObjectPath{std::string{identity_path} + "/relay/" + relay}; }
+
+bool may_keep_state(uid_t user) {
+    const passwd* const stated = getpwnam("lethe-stated");
+    return user == 0 || user == geteuid() || (stated != nullptr && user == stated->pw_uid);
+}
 
 class IdentityRelay final : public RelayObject<org::lethe::Identity1::Relay_adaptor, RelayStatus> {
 public:
@@ -111,11 +119,12 @@ private:
         });
     }
     sdbus::UnixFd PolicyKeys() override {
-        return answer([&] -> Result<sdbus::UnixFd> {
-            const auto* keys = TRY(service_.policy_keys());
-            const auto file = TRY(sealed_memory_file(keys->encode().expose()));
-            return sdbus::UnixFd{file.get()};  // duplicates it
-        });
+        return hand_over([&] { return service_.policy_keys(); });
+    }
+    sdbus::UnixFd StateKeys() override {
+        if (!may_keep_state(getObject().getCurrentlyProcessedMessage().getCredsEuid()))
+            throw sdbus::Error(sdbus::Error::Name{"org.freedesktop.DBus.Error.AccessDenied"}, "these keys are for lethe-stated and root");
+        return hand_over([&] { return service_.state_keys(); });
     }
     void Reload() override {
         change([&] {
@@ -149,6 +158,16 @@ private:
     std::string InsecureAdvice() override { return service_.insecurity().advice; }
     std::vector<std::string> BootWarnings() override { return service_.firmware().warnings; }
     std::string Version() override { return LETHE_VERSION; }
+
+    // Keys for another process: nobody opens this descriptor again by way of /proc.
+    template <std::invocable Find>
+    sdbus::UnixFd hand_over(Find&& find) {
+        return answer([&] -> Result<sdbus::UnixFd> {
+            const auto keys = TRY(find());
+            const auto file = TRY(secret_memory_file(keys.encode()));
+            return sdbus::UnixFd{file.get()};  // duplicates it
+        });
+    }
 
     // A method that changes something: whatever comes of it, the bus and the journal are told how things are now.
     template <std::invocable Change>

@@ -22,9 +22,14 @@ Result<Keyring*> IdentityService::open_keyring() const {
     return open_->keyring.get();
 }
 
-Result<const PolicyKeys*> IdentityService::policy_keys() const {
+Result<PolicyKeys> IdentityService::policy_keys() const {
     TRY(open_keyring());
-    return &open_->policy_keys;
+    return keys_->policy_keys();
+}
+
+Result<VaultKeys> IdentityService::state_keys() const {
+    TRY(open_keyring());
+    return keys_->of_state();
 }
 
 Result<Roster> IdentityService::list_of_relays() const {

@@ -3,7 +3,9 @@
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
+#include "bus/kept_keys.hpp"
 #include "identityd/bus_objects.hpp"
+#include "identityd/word_request.hpp"
 #include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
 
@@ -21,16 +23,26 @@ static Result<OpenedStore> open_store_here() { return open_machine_store(open_ma
 
 static FirmwareState read_firmware() { return read_firmware_state(test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars")); }
 
-int main() {
-    if (const auto locked = lock_down_process(); !locked) return exit_status(locked);
+static Result<std::optional<VaultKeys>> keys_of_before() {
+    const auto kept = TRY(kept_keys());
+    if (!kept) return std::nullopt;
+    return TRY(VaultKeys::decode(*kept));
+}
+
+static Result<void> run() {
+    TRY(lock_down_process());
     const auto places = settings();
     MachineKeyPlace place(places);
     IdentityService service(open_store_here, open_machine_tpm, place, read_firmware);
+    service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); },
+                      [](const VaultKeys& keys) { return keep_keys(keys.encode()); }, TRY(keys_of_before()));
     const auto configuration = read_configuration();
     // Without it the store is not opened either, and why not is said there.
     if (configuration) service.pin(configuration->fingerprints);
-    return exit_status(serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
+    return serve(identity_bus_name, [&](sdbus::IConnection& connection, sd_event*) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();
         return publish_identity(connection, service, places.paths);
-    }));
+    });
 }
+
+int main() { return exit_status(run()); }

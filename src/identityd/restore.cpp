@@ -33,13 +33,40 @@ Error IdentityService::why_no_vault() {
             "identities back with `lethectl enroll --discard` and `lethectl identity recover`"};
 }
 
+void IdentityService::open_once(RecordWord close, std::function<Result<void>(const VaultKeys& keys)> keep, std::optional<VaultKeys> kept) {
+    close_ = std::move(close);
+    keep_ = std::move(keep);
+    keys_ = std::move(kept);
+}
+
+// The vault key itself, when it has to be opened now: what derives from it is kept at once, since nothing opens it later in this boot.
+Result<std::optional<VaultKey>> IdentityService::find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files) {
+    if (keys_ && close_) return std::nullopt;
+    auto key = TRY(open_vault_with(store, tpm, files));
+    VaultKeys derived = key.copy();
+    if (keep_) TRY(keep_(derived));
+    keys_ = std::move(derived);
+    return key;
+}
+
+// Not where an earlier release has made the policy: systemd-pcrlock alone can write that again, in a boot that it admits.
+Result<void> IdentityService::close_vault(const Store& store, bool opened_now) {
+    if (!close_ || store_standing_.taken_over) return {};
+    const auto tpm = TRY(open_tpm_());
+    const auto in_force = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files); });
+    if (in_force) return close_opening(*tpm, in_force->policy, close_);
+    return opened_now ? Result<void>(std::unexpected(in_force.error())) : Result<void>();
+}
+
 Result<IdentityService::Vault> IdentityService::open_the_vault() {
     auto opened = TRY(open_store_());
     auto store = std::make_unique<Store>(std::move(opened.store));
     if (!TRY(store->exists({ObjectKind::vault, ""}))) return std::unexpected(why_no_vault());
     auto tpm = TRY(open_tpm_());
-    auto [key, pcrs] = TRY(open_vault_and_tell(*store, *tpm));
-    auto anchor = std::make_shared<Anchor>(*store, opened.in_tpm, open_tpm_, std::move(tpm), key);
+    const auto files = TRY(read_policy_files(*store));
+    auto key = TRY(find_keys(*store, *tpm, files));
+    auto pcrs = pcrs_in_force(*tpm, files).value_or(std::vector<unsigned>{});
+    auto anchor = std::make_shared<Anchor>(*store, opened.in_tpm, open_tpm_, std::move(tpm), *keys_);
     return Vault{std::move(store), opened.in_tpm, std::move(key), std::move(pcrs), std::move(anchor)};
 }
 
@@ -48,11 +75,12 @@ Result<IdentityService::Open> IdentityService::open() {
     auto [store, in_tpm, key, pcrs, anchor] = TRY(open_the_vault());
     const auto compared = anchor->open(clock_());
     store_standing_ = anchor->standing();
+    TRY(close_vault(*store, key.has_value()));
     TRY(compared);
     store->watch(anchor);
-    auto keyring = lethe::open_keyring(*store, in_tpm, key);
-    Open vault{std::move(store),  std::move(keyring), std::move(pcrs),
-               std::move(anchor), key.policy_keys(),  export_authentication(key.kind_key(ObjectKind::identity))};
+    auto keyring = lethe::open_keyring(*store, in_tpm, *keys_);
+    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor),
+               export_authentication(keys_->kind_key(ObjectKind::identity))};
     auto recovery_key = vault.keyring->recovery_key();
     auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
     if (followed) followed = follow_recovery_key(*vault.store, key);
@@ -87,10 +115,13 @@ Result<void> IdentityService::accept_store(std::uint64_t generation) {
 
 // The setting is what counts: the box in the vault record follows it, in both slots, since the older one may have a former recipient's. A
 // cut in between is mended at the next start.
-Result<void> IdentityService::follow_recovery_key(Store& store, const VaultKey& key) {
+Result<void> IdentityService::follow_recovery_key(Store& store, const std::optional<VaultKey>& key) {
     if (TRY(every_box_is_for(store, recovery_key_))) return {};
+    if (!key)
+        return fail(ErrorKind::wrong_state,
+                    "the vault key is not sealed to the recovery key as it is set, and can only be when the vault is opened: reboot");
     auto record = TRY(read_vault_record(store));
-    record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(key, recipient); });
+    record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(*key, recipient); });
     TRY(replace_vault(store, record));
     if (!TRY(every_box_is_for(store, recovery_key_))) TRY(replace_vault(store, record));
     return {};

@@ -8,6 +8,7 @@
 #include "image/firmware_state.hpp"
 #include "keyring/keyring.hpp"
 #include "pcrlock/insecurity.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "vault/anchor.hpp"
 #include "vault/configuration.hpp"
 
@@ -36,6 +37,12 @@ public:
           read_firmware_(std::move(read_firmware)),
           clock_(std::move(clock)) {}
 
+    /// A boot opens the vault once. Nothing is closed, and nothing kept, before this was called.
+    /// @param close  records that the vault was opened: close_opening().
+    /// @param keep   keeps the keys for the next start of this daemon in this boot.
+    /// @param kept   what the one before has kept.
+    void open_once(RecordWord close, std::function<Result<void>(const VaultKeys& keys)> keep, std::optional<VaultKeys> kept);
+
     /// Relays that never run with another identity than this one: lethe.conf(5), `Fingerprint`.
     void pin(std::map<std::string, PinnedFingerprint> fingerprints) { pinned_ = std::move(fingerprints); }
 
@@ -61,7 +68,9 @@ public:
     const std::optional<Error>& recovery_trouble() const { return recovery_trouble_; }
 
     /// What lethe-updated changes the policy with. Lives as long as the vault stays open here. @error wrong_state  it is shut.
-    Result<const PolicyKeys*> policy_keys() const;
+    Result<PolicyKeys> policy_keys() const;
+    /// What lethe-stated keeps the relays' state with. @error as policy_keys()
+    Result<VaultKeys> state_keys() const;
 
     /// Makes, seals and installs a new relay.
     /// @error already_exists  there is such an identity, readable or not, or there was one.
@@ -117,14 +126,13 @@ private:
         std::unique_ptr<Keyring> keyring;
         std::vector<unsigned> pcrs;  ///< that the policy in force holds
         std::shared_ptr<Anchor> anchor;
-        PolicyKeys policy_keys;
         Secret export_authentication;
     };
     /// The vault, before anything is believed that the store says.
     struct Vault {
         std::unique_ptr<Store> store;
         bool in_tpm;
-        VaultKey key;
+        std::optional<VaultKey> key;  ///< when it was opened just now, and not earlier in this boot
         std::vector<unsigned> pcrs;
         std::shared_ptr<Anchor> anchor;
     };
@@ -133,9 +141,11 @@ private:
 
     // restore.cpp
     Result<Vault> open_the_vault();
+    Result<void> close_vault(const Store& store, bool opened_now);
+    Result<std::optional<VaultKey>> find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files);
     Error why_no_vault();
     Result<Open> open();
-    Result<void> follow_recovery_key(Store& store, const VaultKey& key);
+    Result<void> follow_recovery_key(Store& store, const std::optional<VaultKey>& key);
     void restore_relays();
     void restore_relay(Roster& roster, const std::string& name);
     void restore_pending(Roster& roster, const std::string& name);
@@ -162,7 +172,10 @@ private:
     KeyPlace& place_;
     FirmwareReader read_firmware_;
     Clock clock_;
+    RecordWord close_;
+    std::function<Result<void>(const VaultKeys& keys)> keep_;
     std::map<std::string, PinnedFingerprint> pinned_;
+    std::optional<VaultKeys> keys_;  ///< of the vault, from when it was opened in this boot; whether or not the store is accepted
     std::optional<Open> open_;
     VaultStatus vault_;
     FirmwareState firmware_;

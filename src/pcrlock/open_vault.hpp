@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pcrlock/policy_file.hpp"
 #include "vault/vault.hpp"
 
 namespace lethe {
@@ -7,11 +8,7 @@ namespace lethe {
 /// Opens the vault of a store with the policy files that lie in it. @error as open_vault(); wrong_state when the machine is not enrolled
 Result<VaultKey> open_vault_of(const Store& store, Tpm& tpm);
 
-/// The same, with the PCRs that the policy in force holds, ascending; without any when the TPM does not tell.
-struct OpenedVault {
-    VaultKey key;
-    std::vector<unsigned> pcrs;
-};
-Result<OpenedVault> open_vault_and_tell(const Store& store, Tpm& tpm);
+/// The same with files that were read already. @error as open_vault()
+Result<VaultKey> open_vault_with(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files);
 
 }  // namespace lethe

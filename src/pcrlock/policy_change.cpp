@@ -1,6 +1,7 @@
 #include "pcrlock/policy_change.hpp"
 
 #include "pcrlock/gate.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "pcrlock/proof.hpp"
 #include "tpm/policy.hpp"
 
@@ -9,7 +10,7 @@ namespace {
 
 Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy& policy, const EventLog& log, OctetView content) {
     auto boots = change.boots;
-    boots.push_back(TRY(tpm.read_pcrs(change.pcrs)));
+    boots.push_back(TRY(before_opening(TRY(tpm.read_pcrs(change.pcrs)), log)));
     TRY(check_gate(change.pcrs, policy, boots.back(), log));
     return prove(policy, change.pcrs, boots, content);
 }
@@ -19,7 +20,7 @@ Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy&
 Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const Secret& pin, const EventLog& log) {
     TRY(pcrlock.make_policy(pcrs, pin));
     PolicyFile file = TRY(pcrlock.policy_file());
-    TRY(check_gate(pcrs, file.policy, TRY(tpm.read_pcrs(pcrs)), log));
+    TRY(check_gate(pcrs, file.policy, TRY(before_opening(TRY(tpm.read_pcrs(pcrs)), log)), log));
     if (file.nv_handle != policy_index_handle || !TRY(is_in_force(file.policy, TRY(tpm.nv_read(policy_index_handle)))))
         return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
                     policy_index_handle);

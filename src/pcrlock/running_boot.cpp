@@ -5,6 +5,7 @@
 #include <set>
 
 #include "measure/measurement.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
@@ -35,6 +36,16 @@ Result<void> lock_secure_boot(Pcrlock& pcrlock) {
     TRY(pcrlock.write_component(secureboot_policy, generated, TRY(pcrlock.measure(Measurable::secureboot_policy, {}))));
     return pcrlock.write_component(secureboot_authority, generated, TRY(pcrlock.measure(Measurable::secureboot_authority, {})));
 }
+
+Result<std::vector<Record>> booted_records(Pcrlock& pcrlock, const BootedImage& image) {
+    if (!image.uki) return booted_network_records(TRY(pcrlock.log()));
+    const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, *image.uki));
+    auto records = booted_uki_records(TRY(pcrlock.log()), uki);
+    if (!records) return in_context(records.error(), image.uki->native());
+    return records;
+}
+
+bool starts_empty(std::span<const Record> records) { return !std::ranges::contains(records, unsigned{pcr::kernel_config}, &Record::pcr); }
 
 // UEFI_VARIABLE_DATA of SecureBoot = 1: the vendor's GUID, the lengths of name and content, the name in UTF-16LE, the content.
 // Source: TCG PC Client Platform Firmware Profile 1.05, 10.2.6.
@@ -71,19 +82,14 @@ Result<std::vector<Record>> lock_running_boot(Pcrlock& pcrlock, const BootedImag
     if (!firmware && std::ranges::contains(pcrs, 0u)) return std::unexpected(firmware.error());
     if (image.loader) TRY(pcrlock.write_component(loader_component, generated, TRY(pcrlock.measure(Measurable::pe_image, *image.loader))));
 
-    if (!image.uki) {
-        auto records = TRY(booted_network_records(TRY(pcrlock.log())));
-        TRY(pcrlock.write_component(uki_component, "network", records));
-        return records;
-    }
-    const std::vector<Record> uki = TRY(pcrlock.measure(Measurable::uki, *image.uki));
-    auto records = booted_uki_records(TRY(pcrlock.log()), uki);
-    if (!records) return in_context(records.error(), image.uki->native());
-    TRY(pcrlock.write_component(uki_component, variant_name(running, *image.uki), *records));
+    auto records = TRY(booted_records(pcrlock, image));
+    TRY(pcrlock.write_component(uki_component, image.uki ? variant_name(running, *image.uki) : "network", records));
+    TRY(lock_opening(pcrlock, starts_empty(records)));
     return records;
 }
 
 Result<void> lock_release(Pcrlock& pcrlock, const std::filesystem::path& uki, std::span<const Record> records) {
+    if (starts_empty(records)) TRY(lock_opening(pcrlock, true));
     return pcrlock.write_component(uki_component, variant_name(beside_it, uki), records);
 }
 
@@ -91,7 +97,7 @@ Result<void> unlock_boots(Pcrlock& pcrlock) {
     for (const std::string& component :
          {secureboot_policy, firmware_early, firmware_late, secureboot_authority, loader_component, uki_component})
         TRY(pcrlock.clear_component(component));
-    return {};
+    return unlock_opening(pcrlock);
 }
 
 }  // namespace lethe

@@ -1,8 +1,11 @@
 #include <cstdlib>
 #include <ctime>
+#include <utility>
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
+#include "bus/identities.hpp"
+#include "bus/kept_keys.hpp"
 #include "stated/bus_objects.hpp"
 #include "stated/triggers.hpp"
 #include "tpm/patient_tpm.hpp"
@@ -29,13 +32,23 @@ static std::chrono::seconds uptime() {
     return std::chrono::seconds(time.tv_sec);
 }
 
+// lethe-identityd has them. This daemon's own restart needs nobody.
+static Result<VaultKeys> read_keys(std::optional<Secret> kept) {
+    if (kept) return VaultKeys::decode(*kept);
+    const Secret given = TRY(read_state_keys());
+    TRY(keep_keys(given));
+    return VaultKeys::decode(given);
+}
+
 static Result<void> run() {
     TRY(lock_down_process());
     const auto configuration = TRY(read_configuration());
     const auto places = settings();
     MachineStatePlace place(places);
-    StateService service(open_store_here, open_machine_tpm, place, configuration,
-                         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
+    auto kept = TRY(kept_keys());
+    StateService service(
+        open_store_here, open_machine_tpm, [&] { return read_keys(std::exchange(kept, std::nullopt)); }, place, configuration,
+        Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();

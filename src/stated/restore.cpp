@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "pcrlock/open_vault.hpp"
 #include "stated/service.hpp"
 
 namespace lethe {
@@ -47,14 +46,13 @@ std::string discard_reason(const BandwidthHistory& history, std::chrono::sys_sec
 
 }  // namespace
 
-// The vault key lives in this function alone.
 Result<StateService::Open> StateService::open() {
     auto opened = TRY(open_store_());
     auto store = std::make_unique<Store>(std::move(opened.store));
     if (!TRY(store->exists({ObjectKind::vault, ""})))
         return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
+    const auto key = TRY(read_keys_());
     auto tpm = TRY(open_tpm_());
-    const auto key = TRY(open_vault_of(*store, *tpm));
     MinimalKeeper minimal(MinimalStates(*tpm, key, opened.in_tpm));
     std::optional<Snapshots> snapshots;
     if (!opened.in_tpm) snapshots = TRY(Snapshots::open(store->disk(), *tpm, key));

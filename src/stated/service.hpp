@@ -44,22 +44,25 @@ class StateService {
 public:
     using TpmOpener = std::function<Result<std::unique_ptr<Tpm>>()>;
     using StoreOpener = std::function<Result<OpenedStore>()>;
+    /// Of the vault, once it has been opened in this boot: those of VaultKeys::of_state(). @error wrong_state  it is shut.
+    using KeyReader = std::function<Result<VaultKeys>()>;
     using Now = std::function<std::chrono::sys_seconds()>;
     /// How long the machine has run, which no time server changes.
     using Uptime = std::function<std::chrono::seconds()>;
 
     /// Borrows `place`. Touches nothing yet.
-    StateService(StoreOpener open_store, TpmOpener open_tpm, StatePlace& place, Configuration configuration, Budget budget, Now now,
-                 Uptime uptime)
+    StateService(StoreOpener open_store, TpmOpener open_tpm, KeyReader read_keys, StatePlace& place, Configuration configuration,
+                 Budget budget, Now now, Uptime uptime)
         : open_store_(std::move(open_store)),
           open_tpm_(std::move(open_tpm)),
+          read_keys_(std::move(read_keys)),
           place_(place),
           configuration_(std::move(configuration)),
           budget_(std::move(budget)),
           now_(std::move(now)),
           uptime_(std::move(uptime)) {}
 
-    /// Opens the vault and lays out what the newest snapshot has for each relay. Never fails as a whole: standing() and relays() say how it
+    /// Opens the store and lays out what the newest snapshot has for each relay. Never fails as a whole: standing() and relays() say how it
     /// went. Relays whose tor has its state already are left alone.
     void restore();
 
@@ -122,6 +125,7 @@ private:
 
     StoreOpener open_store_;
     TpmOpener open_tpm_;
+    KeyReader read_keys_;
     StatePlace& place_;
     Configuration configuration_;
     Budget budget_;

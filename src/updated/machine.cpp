@@ -50,7 +50,8 @@ Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
     RunningRelease running = TRY(running_release(ports, booted));
     auto [in_force, repaired] = TRY(policy_in_force(ports, *tpm, store));
     const auto admitted = pcrs_of(in_force.policy);
-    if (const auto refused = refused_pcrs(in_force.policy, TRY(tpm->read_pcrs(admitted))); !refused.empty())
+    const PcrValues present = TRY(read_pcrs_before_opening(*tpm, ports.pcrlock, admitted));
+    if (const auto refused = refused_pcrs(in_force.policy, present); !refused.empty())
         return fail(ErrorKind::policy_mismatch, "the policy does not admit this boot: {}; boot the release that it admits",
                     in_words(refused));
     auto pcrs = required_pcrs(booted.secure_boot, admitted);
@@ -73,12 +74,12 @@ BootedImage UpdateMachine::booted_as(const ReleaseName& name) const {
 }
 
 bool admits_one_release(const PcrPolicy& policy) {
-    const auto has_at_most = [&](unsigned pcr, std::size_t count) {
-        const auto found = std::ranges::find(policy, pcr, &AdmittedPcr::pcr);
-        return found == policy.end() || found->values.size() <= count;
+    const auto most = [](const AdmittedPcr& admitted) -> std::size_t {
+        if (admitted.pcr == pcr::kernel_boot) return opening_phases.size();
+        if (admitted.pcr == pcr::kernel_config) return values_of_one_boot(admitted);
+        return admitted.pcr == pcr::sysexts ? 1 : admitted.values.size();
     };
-    return !policy.empty() && has_at_most(pcr::kernel_boot, opening_phases.size()) && has_at_most(pcr::kernel_config, 1) &&
-           has_at_most(pcr::sysexts, 1);
+    return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {
@@ -87,7 +88,7 @@ Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candi
     if (candidate) TRY(lock_release(ports.pcrlock, candidate->name.file(), candidate->records));
     ports.progress(candidate ? "making the policy of both releases, and proving it" : "making the policy of the running release", 55);
     const EventLog log = TRY(ports.pcrlock.log());
-    const PcrValues present = TRY(machine.present());
+    const PcrValues present = TRY(machine.present(log));
     PolicyChange change{machine.pcrs, TRY(boots_of(running, log, running, present))};
     if (candidate) std::ranges::move(TRY(boots_of(candidate->records, log, running, present)), std::back_inserter(change.boots));
     const PolicyKeys keys = TRY(ports.policy_keys());

@@ -3,6 +3,7 @@
 #include "image/release_image.hpp"
 #include "image/releases.hpp"
 #include "measure/prediction.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "pcrlock/policy_file.hpp"
 #include "updated/ports.hpp"
 #include "updated/status.hpp"
@@ -32,7 +33,8 @@ struct UpdateMachine {
     /// A release that lies beside the running one, as if it had been booted by the same loader.
     BootedImage booted_as(const ReleaseName& name) const;
 
-    Result<PcrValues> present() { return tpm->read_pcrs(pcrs); }
+    /// As they were when the vault could be opened. @param log  of this boot.
+    Result<PcrValues> present(const EventLog& log) { return before_opening(TRY(tpm->read_pcrs(pcrs)), log); }
 };
 
 /// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.

@@ -48,8 +48,10 @@ std::set<unsigned> planned_pcrs(const UpdateMachine& machine) {
 
 Result<PlannedUpdate> planned(const UpdatePorts& ports, UpdateMachine& machine, const BootReading& reading, const Candidate& next) {
     const Candidate running = TRY(stored_release(machine.running.name, machine.booted.secure_boot, reading.files()));
-    const PcrValues present = TRY(machine.tpm->read_pcrs(planned_pcrs(machine) | std::ranges::to<std::vector>()));
-    auto boots = TRY(boots_of(next.records, TRY(ports.pcrlock.log()), running.records, present));
+    const auto pcrs = planned_pcrs(machine) | std::ranges::to<std::vector>();
+    const EventLog log = TRY(ports.pcrlock.log());
+    const PcrValues present = TRY(before_opening(TRY(machine.tpm->read_pcrs(pcrs)), log));
+    auto boots = TRY(boots_of(next.records, log, running.records, present));
     for (PcrValues& boot : boots) boot[pcr::kernel_initrd] = TRY(predicted_kernel_initrd(next.events));
     PlannedUpdate plan{machine.running.name.version, next.name.version, {}};
     for (const auto& [pcr, value] : present) {

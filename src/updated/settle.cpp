@@ -33,7 +33,7 @@ Result<bool> is_admitted(const UpdatePorts& ports, UpdateMachine& machine, const
                          const EventLog& log) {
     const BootReading reading = TRY(ports.read_boot(machine.booted_as(name)));
     const Candidate candidate = TRY(stored_release(name, machine.booted.secure_boot, reading.files()));
-    const auto boots = TRY(boots_of(candidate.records, log, running, TRY(machine.present())));
+    const auto boots = TRY(boots_of(candidate.records, log, running, TRY(machine.present(log))));
     return std::ranges::all_of(boots, [&](const PcrValues& boot) { return refused_pcrs(machine.in_force.policy, boot).empty(); });
 }
 

@@ -11,6 +11,7 @@
 #include "../unit/software_tpm.hpp"
 #include "../unit/temporary_folder.hpp"
 #include "metered_tpm.hpp"
+#include "pcrlock/open_vault.hpp"
 #include "stated/service.hpp"
 #include "tor/key_folder.hpp"
 #include "tor/key_names.hpp"
@@ -87,7 +88,8 @@ struct MeteredMachine {
         service.emplace(
             open_disk,
             [&]() -> Result<std::unique_ptr<Tpm>> { return std::make_unique<MeteredTpm>(esys_tpm_on(tpm.traffic().context()), meter); },
-            place, configuration, Budget(tor.settings().paths.runtime / "spent", configuration.snapshots_per_day), [&] { return now; },
+            [&]() -> Result<VaultKeys> { return TRY(open_vault_of(TRY(Store::open(folder)), tpm)).of_state(); }, place, configuration,
+            Budget(tor.settings().paths.runtime / "spent", configuration.snapshots_per_day), [&] { return now; },
             [] { return std::chrono::seconds(60); });
         return {};
     }

@@ -14,11 +14,11 @@ struct StateBoot {
     std::chrono::sys_seconds now;
     StateService service;
 
-    StateBoot(SoftwareTpm& tpm, StateService::StoreOpener open_store, const FrozenMachine& machine, std::chrono::sys_seconds now)
+    StateBoot(SoftwareTpm& tpm, const StateService::StoreOpener& open_store, const FrozenMachine& machine, std::chrono::sys_seconds now)
         : now(now),
           service(
-              std::move(open_store), opener_of(tpm), place, {}, Budget(runtime / "spent", 48), [this] { return this->now; },
-              [] { return std::chrono::days(2); }) {
+              open_store, opener_of(tpm), [=, &tpm] { return keys_of_state(open_store().value().store, tpm); }, place, {},
+              Budget(runtime / "spent", 48), [this] { return this->now; }, [] { return std::chrono::days(2); }) {
         place.admitted.clear();
         for (const auto& [name, relay] : machine.relays)
             std::ranges::copy(from_hex(relay.fingerprint).value(), place.admitted[name].begin());

@@ -164,6 +164,19 @@ TEST(File, LargerThanAllowedIsCorrupt) {
     EXPECT_EQ(read_secret_file(AT_FDCWD, folder / "file", 6).error().kind, ErrorKind::corrupt);
 }
 
+TEST(SecretMemoryFile, IsReadByWhoeverIsGivenItsDescriptorAndOpenedByNobody) {
+    const Secret secret = Secret::copy_of(as_octets("nothing to see"));
+    const auto file = secret_memory_file(secret);
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_EQ(read_secret_descriptor(file->get(), "it", secret.size()).value(), secret);
+    EXPECT_EQ(read_secret_descriptor(file->get(), "it", secret.size() - 1).error().kind, ErrorKind::corrupt);
+    const int passed_on = dup(file->get());
+    EXPECT_EQ(read_secret_descriptor(passed_on, "it", secret.size()).value(), secret);
+    close(passed_on);
+    if (pread(file->get(), std::array<char, 1>().data(), 1, 0) == 1) GTEST_SKIP() << "this kernel has no secret memory";
+    EXPECT_EQ(open(std::format("/proc/self/fd/{}", file->get()).c_str(), O_RDONLY), -1);
+}
+
 TEST(File, SymlinksFifosAndFoldersAreRefusedWithoutWaiting) {
     const TemporaryFolder folder;
     write_text(folder / "file", "content");

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::array banks{Bank::sha256};
 constexpr std::size_t values_limit = 8;
-const std::string uki_component = "650-lethe-uki";
 
 Record record_of(const LogEvent& event) { return {event.pcr, event.digest}; }
 
@@ -75,7 +74,9 @@ PcrReport BootedPcrlock::report(unsigned pcr, const std::vector<LogEvent>& event
     for (const auto& [component, variants] : components) {
         const bool touches =
             std::ranges::any_of(variants, [&](const auto& variant) { return std::ranges::contains(variant.second, pcr, &Record::pcr); });
-        if (touches && !std::ranges::contains(events, component, &LogEvent::component)) report.no_missing_components = false;
+        const bool may_be_empty = std::ranges::any_of(variants, [](const auto& variant) { return variant.second.empty(); });
+        if (touches && !may_be_empty && !std::ranges::contains(events, component, &LogEvent::component))
+            report.no_missing_components = false;
     }
     return report;
 }
@@ -90,24 +91,28 @@ EventLog BootedPcrlock::matched() const {
     return log;
 }
 
-// Each variant of the UKI's component in the place of the others, at the end of each opening phase.
+// A variant of each component with every variant of the others, in the order of their names, at the end of each opening phase.
 AdmittedPcr BootedPcrlock::allowed(unsigned pcr) const {
+    std::vector<Digest> values{{}};
+    for (const auto& variants : components | std::views::values) {
+        std::vector<Digest> next;
+        for (const Digest& before : values)
+            for (const Records& records : variants | std::views::values) {
+                Digest value = before;
+                for (const Record& record : records)
+                    if (record.pcr == pcr) value = extended(value, record.digest);
+                if (!std::ranges::contains(next, value)) next.push_back(value);
+            }
+        if (!variants.empty()) values = std::move(next);
+    }
     AdmittedPcr allowed{pcr, {}};
-    std::map<std::string, Records> ukis{{"", {}}};
-    if (const auto found = components.find(uki_component); found != components.end() && !found->second.empty()) ukis = found->second;
-    for (const Records& uki : ukis | std::views::values) {
-        Digest value{};
-        const auto extend = [&](const Record& record) {
-            if (record.pcr == pcr) value = extended(value, record.digest);
-        };
-        for (const auto& [component, variants] : components)
-            if (!variants.empty()) std::ranges::for_each(component == uki_component ? uki : variants.begin()->second, extend);
+    for (Digest value : values)
         for (const std::string_view phase : boot_phases) {
-            extend(record_of(log_event(measured_phase(phase, banks), false)));
+            const Record record = record_of(log_event(measured_phase(phase, banks), false));
+            if (record.pcr == pcr) value = extended(value, record.digest);
             if (std::ranges::contains(opening_phases, phase) && !std::ranges::contains(allowed.values, value))
                 allowed.values.push_back(value);
         }
-    }
     return allowed;
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "enroll/restore.hpp"
 #include "fake_pcrlock.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "temporary_folder.hpp"
 #include "vault/anchor.hpp"
 #include "vault/roster.hpp"
@@ -156,9 +157,36 @@ TEST(Enroll, LocksTheLoaderTheUkiAndSecureBoot) {
     ASSERT_TRUE(machine.run());
     std::vector<std::string> names;
     for (const auto& [name, records] : machine.pcrlock.components_) names.push_back(name);
-    EXPECT_THAT(names, testing::ElementsAre("240-secureboot-policy/generated", "620-secureboot-authority/generated",
-                                            "630-lethe-loader/generated", "650-lethe-uki/1-lethe_1"));
+    // Nothing is beside this UKI: PCR 12 is empty until the vault is opened.
+    EXPECT_THAT(names, testing::ElementsAre("100-lethe-opened/1-recorded", "100-lethe-opened/2-not", "101-lethe-opening/1-recorded",
+                                            "101-lethe-opening/2-not", "240-secureboot-policy/generated",
+                                            "620-secureboot-authority/generated", "630-lethe-loader/generated", "650-lethe-uki/1-lethe_1"));
     EXPECT_EQ(machine.pcrlock.components_["650-lethe-uki/1-lethe_1"], machine.pcrlock.uki_);
+}
+
+TEST(Enroll, OneWordClosesABootWithSomethingBesideItsUki) {
+    Machine machine;
+    machine.pcrlock.log_.events.push_back(
+        {.pcr = 12, .digest = digest_of(0xc1), .firmware = true, .type = "", .component = "", .description = "a credential"});
+    ASSERT_TRUE(machine.run());
+    EXPECT_TRUE(machine.pcrlock.components_.contains("100-lethe-opened/1-recorded"));
+    EXPECT_FALSE(machine.pcrlock.components_.contains("101-lethe-opening/1-recorded"));
+}
+
+TEST(Enroll, InABootThatHasOpenedAVaultIsRefusedBeforeAnythingIsTouched) {
+    Machine machine;
+    machine.pcrlock.log_.events.push_back({.pcr = 12,
+                                           .digest = sha256(as_octets(opened_word)),
+                                           .firmware = false,
+                                           .type = "",
+                                           .component = "",
+                                           .description = std::string(opened_word)});
+    const auto refused = machine.run();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::wrong_state);
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("Reboot"));
+    EXPECT_TRUE(machine.pcrlock.components_.empty());
+    EXPECT_FALSE(machine.tpm.nv_index(policy_index_handle));
 }
 
 TEST(Enroll, AnAddedPcrIsLocked) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "identity_machine.hpp"
+#include "pcrlock/open_vault.hpp"
 #include "stated/service.hpp"
 #include "tor_state_oracle.hpp"
 
@@ -50,6 +51,9 @@ public:
     }
 };
 
+// As lethe-identityd has them.
+inline Result<VaultKeys> keys_of_state(const Store& store, Tpm& tpm) { return TRY(open_vault_of(store, tpm)).of_state(); }
+
 // One boot of a machine, as far as lethe-stated goes.
 struct StateDaemon {
     FakeStatePlace place;
@@ -61,7 +65,8 @@ struct StateDaemon {
     // @param in_tpm  whether the machine has no disk: its vault is in a folder all the same.
     explicit StateDaemon(Machine& machine, Configuration configuration = {}, bool in_tpm = false)
         : service([&machine, in_tpm]() -> Result<OpenedStore> { return OpenedStore{TRY(Store::open(machine.folder.path())), in_tpm}; },
-                  [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); }, place, configuration,
+                  [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); },
+                  [&machine] { return keys_of_state(Store::open(machine.folder.path()).value(), machine.tpm); }, place, configuration,
                   Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }, [this] { return uptime; }) {
         service.restore();
     }

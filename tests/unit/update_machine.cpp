@@ -4,7 +4,9 @@
 
 #include "base/file.hpp"
 #include "image/releases.hpp"
+#include "measure/measurement.hpp"
 #include "pcrlock/open_vault.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "pcrlock/running_boot.hpp"
 #include "tpm/policy.hpp"
 
@@ -17,6 +19,7 @@ namespace fs = std::filesystem;
 const fs::path root = "/efi";
 const fs::path loader = root / "EFI/systemd/systemd-bootx64.efi";
 constexpr std::size_t note_limit_octets = 1 << 12;
+constexpr std::array banks{Bank::sha256};
 
 std::string name_of(const fs::path& file) { return file.lexically_relative(root); }
 
@@ -139,10 +142,7 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
                 return std::make_unique<RefusingEsp>(std::move(esp), ask);
             },
             .pcrlock = pcrlock,
-            .policy_keys = [this]() -> Result<PolicyKeys> {
-                if (!running_->vault) return fail(ErrorKind::wrong_state, "the vault is shut");
-                return running_->vault->policy_keys();
-            },
+            .policy_keys = [this] { return policy_keys(); },
             .booted_image = [this] { return booted_image(); },
             .read_boot = [=, this](const BootedImage& image) -> Result<BootReading> {
                 TRY(ask("read the files of a boot"));
@@ -155,17 +155,47 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             .progress = [](std::string_view, unsigned) {}};
 }
 
+Result<PolicyKeys> BootingMachine::policy_keys() const {
+    if (!running_->vault) return fail(ErrorKind::wrong_state, "the vault is shut");
+    return running_->vault->policy_keys();
+}
+
 // lethe-identityd, when it starts.
 void BootingMachine::open_vault() {
-    auto key = open_vault_of(Store(std::make_unique<RecordedFolder>(state.medium, "", [](const std::string&) {})), state.tpm);
-    if (key) running_->vault = std::move(*key);
+    const Store opened = kept_store();
+    const auto files = read_policy_files(opened);
+    if (!files) return;
+    auto key = open_vault_with(opened, state.tpm, *files);
+    if (!key) return;
+    running_->vault = std::move(*key);
+    if (!closes()) return;
+    running_->before_opening = state.tpm.read_pcrs(std::array{unsigned{pcr::kernel_config}})->at(pcr::kernel_config);
+    const auto closed =
+        close_opening(state.tpm, confirmed_policy_file(state.tpm, *files)->policy, [this](std::string_view word) -> Result<void> {
+            running_->extend(log_event(measured(pcr::kernel_config, std::string(word), as_octets(word), banks), false), *this);
+            return {};
+        });
+    EXPECT_TRUE(closed) << closed.error().message;
+}
+
+Store BootingMachine::kept_store() {
+    return Store(std::make_unique<RecordedFolder>(state.medium, "", [](const std::string&) {}));
 }
 
 std::optional<Digest> BootingMachine::vault() {
-    const auto key = open_vault_of(Store(std::make_unique<RecordedFolder>(state.medium, "", [](const std::string&) {})), state.tpm);
+    CopiedTpm tpm = state.tpm;
+    if (running_ && running_->before_opening) tpm.set_pcr(pcr::kernel_config, *running_->before_opening);
+    const auto key = open_vault_of(kept_store(), tpm);
     if (!key) return std::nullopt;
     return sha256(key->kind_key(ObjectKind::identity).expose());
 }
+
+Digest BootingMachine::before_opening(unsigned pcr) {
+    if (pcr == pcr::kernel_config && running_->before_opening) return *running_->before_opening;
+    return state.tpm.read_pcrs(std::array{pcr})->at(pcr);
+}
+
+bool BootingMachine::opens_again() { return open_vault_of(kept_store(), state.tpm).has_value(); }
 
 const Octets& BootingMachine::built(ReleaseSpec release) const {
     if (!state.secure_boot) release.profile = "debug";
@@ -183,6 +213,9 @@ void BootingMachine::enroll() {
     auto pcrs = required_pcrs(state.secure_boot, {});
     if (enrolled_by_an_earlier_release) std::erase(pcrs, 2u);
     ASSERT_TRUE(lock_running_boot(pcrlock(), booted_image().value(), pcrs));
+    if (enrolled_by_an_earlier_release) {
+        ASSERT_TRUE(unlock_opening(pcrlock()));
+    }
     VaultKey key = VaultKey::random();
     const auto made = pcrlock().make_policy(pcrs, key.policy_keys().pin);
     ASSERT_TRUE(made) << made.error().message;

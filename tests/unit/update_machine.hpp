@@ -49,7 +49,7 @@ public:
 
     /// Puts release 1 there, as an installer does, boots it and seals a vault.
     void install(const BesideFiles& beside = {{"torrc.cred", {'o', 'n', 'e'}}});
-    /// As install() when an earlier release did it: its policy holds neither PCR 2 nor PCR 7 without Secure Boot.
+    /// As install() when an earlier release did it: its policy holds neither PCR 2 nor PCR 7 without Secure Boot, and one value of PCR 12.
     bool enrolled_by_an_earlier_release = false;
 
     /// Power off and on, up to the end of lethe-commit. @return whether it stays so: false when it reboots to fall back.
@@ -64,15 +64,24 @@ public:
     /// The vault opened in both of its phases in this boot, and was the one that was sealed.
     bool opened = false;
 
-    /// The key now, as a digest. Nothing when the vault does not open.
+    /// The key, as a digest. Nothing when the vault does not open at this point of a boot in which nothing has opened it.
     std::optional<Digest> vault();
+    /// Whether it opens in this boot, in which lethe-identityd has opened it.
+    bool opens_again();
+    /// A PCR before the vault was opened.
+    Digest before_opening(unsigned pcr);
+    /// Whether lethe-identityd sees to it that nothing opens it again: not with a policy of which systemd-pcrlock alone has the PIN.
+    bool closes() const { return !state.index_pin.empty(); }
     Store store();
+    Store kept_store();                       ///< in which nothing is recorded
     std::vector<std::string> images() const;  ///< names in /EFI/Linux, folders too
     /// A release of the profile that this machine takes: production with Secure Boot, debug without.
     const Octets& built(ReleaseSpec release) const;
     /// Puts a release there by hand, complete and without tries.
     void put(const ReleaseSpec& release, const BesideFiles& beside);
     UpdatePorts ports(Pcrlock& pcrlock);
+    /// As lethe-identityd hands them over.
+    Result<PolicyKeys> policy_keys() const;
     /// As when the file of it was torn.
     void forget_note();
 
@@ -88,7 +97,8 @@ private:
         bool counted = false, complete = false;
         std::vector<LogEvent> events;
         BootedPcrlock pcrlock;
-        std::optional<VaultKey> vault;  ///< as lethe-identityd keeps what derives from it, once it has opened it
+        std::optional<Digest> before_opening;  ///< PCR 12
+        std::optional<VaultKey> vault;         ///< as lethe-identityd keeps what derives from it, once it has opened it
         UpdateService service;
     };
 

@@ -115,6 +115,7 @@ bool BootingMachine::on_trial() const {
 bool BootingMachine::run_services() {
     opened = state.vault && vault() == state.vault;
     open_vault();
+    EXPECT_TRUE(!closes() || !opens_again()) << "the vault opens twice in a boot";
     service().settle();
     look_at_name();
     keep_note();

@@ -126,14 +126,14 @@ TEST_F(PolicyFiles, HaveTheirCopyMadeAgainWhenItIsLost) {
     const PolicyFile file = in_force();
     lose("policy-copy");
     machine.service().settle();
-    const auto key = open_vault(machine.state.tpm, store, {file.policy}).value();
-    const auto copy = store.read(key.policy_keys().copy, copy_id);
+    const auto copy = store.read(machine.policy_keys().value().copy, copy_id);
     ASSERT_TRUE(copy) << copy.error().message;
     EXPECT_EQ(as_text(copy->payload.expose()), file.json) << "the lost copy is made again from the file in force";
 }
 
 TEST_F(PolicyFiles, OfAnEarlierReleaseGoOnWithTheirOwnPin) {
     machine.state.index_pin.clear();
+    ASSERT_TRUE(machine.boot());
     lose("policy-copy");
     stage("2");
     machine.boot_until_it_stays();

@@ -292,9 +292,7 @@ TEST_P(Updates, ThePlanNamesWhatChanges) {
     EXPECT_THAT(row(*plan, 12).cause, HasSubstr("is left out"));
     EXPECT_EQ(row(*plan, 4).predicted, row(*preview, 4).predicted);
     machine.boot();
-    const std::array all{4U, 12U};
-    const auto booted = machine.state.tpm.read_pcrs(all);
-    for (const auto& [pcr, value] : *booted) EXPECT_EQ(row(*plan, pcr).predicted, std::vector{value}) << pcr;
+    for (const unsigned pcr : {4U, 12U}) EXPECT_EQ(row(*plan, pcr).predicted, std::vector{machine.before_opening(pcr)}) << pcr;
 }
 
 TEST_P(Updates, TenInARowLeaveNothingBehind) {
@@ -306,7 +304,7 @@ TEST_P(Updates, TenInARowLeaveNothingBehind) {
         expect_runs_alone(std::to_string(version));
         EXPECT_EQ(names(), files);
         EXPECT_EQ(machine.pcrlock().indices_made, 0U);
-        EXPECT_EQ(machine.pcrlock().generated().size(), GetParam() ? 4U : 2U) << testing::PrintToString(machine.pcrlock().generated());
+        EXPECT_EQ(machine.pcrlock().generated().size(), GetParam() ? 6U : 4U) << testing::PrintToString(machine.pcrlock().generated());
         EXPECT_FALSE(machine.state.note);
         EXPECT_EQ(machine.state.one_shot, "");
     }

@@ -21,12 +21,15 @@ def gone(name):
     return f"test ! -e {EFIVARS}/{name}-{LOADER}"
 
 
+old_was_passed_over = "lethectl update show | grep -q 'the boot loader did not start it'"
+
+
 # By name: what is done on the machine, in the folder of the releases, to the old version and the new one that is staged; words of the reason
 # that is shown; what holds then. A variable that the stub has set in this boot cannot be replaced in it: that is tested on a bus.
 ATTACKS = {
     "a twin without a counter": (lambda old, new: f"cp lethe_{new}+3.efi lethe_{new}.efi", "two files of one release", None),
     "a twin that holds the old release": (lambda old, new: f"cp lethe_{old}.efi lethe_{new}.efi", "two files of one release", None),
-    "the old release under the name of one that is staged": (lambda old, new: f"mv lethe_{old}.efi lethe_{old}+3.efi", "", None),
+    "the old release under the name of one that is staged": (lambda old, new: f"mv lethe_{old}.efi lethe_{old}+3.efi", "", old_was_passed_over),
     "a read-only file": (lambda old, new: f"chmod a-w lethe_{new}+3.efi", "did not count this boot", None),
     "capital letters": (lambda old, new: f"mv lethe_{new}+3.efi x && mv x LETHE_{new}+3.EFI", "", None),
     "another default entry": (lambda old, new: lasting("LoaderEntryDefault", f"lethe_{old}.efi"), "LoaderEntryDefault", gone("LoaderEntryDefault")),
@@ -79,7 +82,8 @@ class FreezeLane:
         assert said["running"]["version"] == version and said["policy_state"] == "running" and said["admitted"] == [version], said
         assert reason in said["reason"] and bool(reason) == bool(said["reason"]), said
         code, text = self.machine.sh("lethectl status")
-        assert code == (3 if reason else 0) and said["reason"] in text, (code, text)
+        assert bool(said["last_failure"]) == (then is old_was_passed_over), said
+        assert code == (3 if reason or said["last_failure"] else 0) and said["reason"] in text, (code, text)
         names = {name.lower() for name in releases(self.machine)}
         assert names == {f"lethe_{version}.efi"}, names
         if then:

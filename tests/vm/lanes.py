@@ -77,6 +77,19 @@ def expect_shut(machine, reason):
     assert re.search(reason, machine.ok("journalctl -b -u lethe-identityd --no-pager")), "the journal does not say why"
 
 
+def opens_once(machine, known):
+    """Afterwards the vault is shut for the rest of the boot: nobody has its keys any more."""
+    machine.ok("systemctl restart lethe-identityd lethe-stated")
+    expect_open(machine, known)
+    machine.ok("busctl get-property org.lethe.State1 /org/lethe/State1 org.lethe.State1.Manager State | grep -q open")
+    # As any process that may use the TPM would ask for it: this daemon, without what was kept for it.
+    machine.ok("systemctl stop lethe-identityd && systemctl clean --what=fdstore lethe-identityd && systemctl start lethe-identityd")
+    vault = machine.status()["vault"]
+    assert vault["state"] == "shut" and re.search(r"PCRs? .*\b12\b", vault["reason"]), vault
+    machine.ok("systemctl restart lethe-stated")
+    assert machine.status()["vault"]["state"] == "shut"
+
+
 def secure_boot_lane(secure_boot, check, machines):
     """Enrolment, reboots, and every change that must be refused, with Secure Boot on or off."""
     on = secure_boot == "on"
@@ -152,6 +165,7 @@ def secure_boot_lane(secure_boot, check, machines):
     needed(check("a reboot brings both fingerprints back", reboot))
     check("its bandwidth history and its onion keys, too, and lethectl says so", lambda: expect_restored(machine, "a", onion_keys["a"]))
     check("an SMBIOS credential does not become a unit", no_evil)
+    check("the vault opens once in a boot, and the daemons start again without it", lambda: opens_once(machine, known))
     machine.down()
     machine.save()
     store = machine.store()

@@ -6,7 +6,7 @@ import struct
 import zstandard
 
 from machine import Machine, credentials
-from update_steps import LATER, PRESENT, expect_kept, expect_staged, reboot, stage, version_of
+from update_steps import LATER, PRESENT, expect_kept, expect_staged, stage, version_of
 
 HEADER = struct.Struct(">8sHBBQ32sII24s")
 FRAMED, COMPRESSED = 0, 2
@@ -52,8 +52,9 @@ def policy_file_lane(check, machines):
         expect_staged(machine, version_of(PRESENT), version_of(LATER))
 
     def kept():
+        # lethe-updated, which the command to reboot asks, would repair it before: the staged release is chosen already.
         damage_own_pin(machine)
-        reboot(machine)
+        machine.vm("exec", "--", "systemctl", "reboot", check=False)
         machine.next()
         assert machine.status()["vault"]["state"] == "open"
         expect_kept(machine, version_of(LATER), "had been changed.*encrypted copy")

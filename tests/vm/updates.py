@@ -130,23 +130,24 @@ class UpdateLane:
         expect_planned(self.machine, plan)
 
     def old_policy(self):
-        """The files of before in both slots, and the daemon that reads them started again."""
+        """The files of before in both slots."""
         present = self.policy_slots()
         assert present != self.old_slots
         self.put_slots(self.old_slots)
         status = self.machine.status()
         assert status["vault"]["state"] == "shut" and "policy" in status["vault"]["reason"], status["vault"]
         self.put_slots(present)
-        self.machine.ok("systemctl reset-failed 'tor@*'; systemctl restart tor@a tor@b")  # they have ended with the vault
         self.expect_same_relays()
 
     def put_slots(self, slots):
+        """On the disk, while the machine is off: a boot opens the vault once."""
+        self.machine.down()
         for slot, octets in slots.items():
-            if octets:
-                self.machine.vm("exec", "-i", "--", "bash", "-c", f"cat >/var/lib/lethe/{slot} && sync /var/lib/lethe", input=octets)
-            else:
-                self.machine.ok(f"rm -f /var/lib/lethe/{slot}")
-        self.machine.ok("systemctl reset-failed lethe-identityd; systemctl restart lethe-identityd")
+            self.put_slot(slot, octets)
+        self.machine.up()
+
+    def put_slot(self, slot, octets):
+        self.machine.put(f"/lethe/{slot}", octets) if octets else self.machine.vm("esp", "rm", f"/lethe/{slot}", check=False)
 
     def put_back(self):
         """With the policy of its time, and without."""
@@ -157,7 +158,7 @@ class UpdateLane:
         self.machine.put(f"/EFI/Linux/lethe_{self.present}.efi", PRESENT.read_bytes())
         if self.whole:
             for slot, octets in self.old_slots.items():
-                self.machine.put(f"/lethe/{slot}", octets) if octets else self.machine.vm("esp", "rm", f"/lethe/{slot}", check=False)
+                self.put_slot(slot, octets)
         self.machine.up()
         status = self.machine.status()
         assert status["vault"]["state"] == "shut", status["vault"]

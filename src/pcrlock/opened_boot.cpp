@@ -1,0 +1,77 @@
+#include "pcrlock/opened_boot.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "measure/measurement.hpp"
+#include "tpm/policy.hpp"
+
+namespace lethe {
+namespace {
+
+// The numbers put them before all that a boot extends, and the second word before the first.
+const std::string opened_component = "100-lethe-opened", opening_component = "101-lethe-opening";
+// Of the variants the first one that matches is taken, and none matches always.
+const std::string recorded = "1-recorded", not_recorded = "2-not";
+
+Record record_of(std::string_view word) { return {pcr::kernel_config, sha256(as_octets(word))}; }
+
+Result<void> lock_word(Pcrlock& pcrlock, const std::string& component, std::string_view word) {
+    TRY(pcrlock.write_component(component, recorded, std::array{record_of(word)}));
+    return pcrlock.write_component(component, not_recorded, {});
+}
+
+bool is_word(const LogEvent& event) {
+    if (event.firmware || event.pcr != pcr::kernel_config) return false;
+    return event.digest == record_of(opening_word).digest || event.digest == record_of(opened_word).digest;
+}
+
+}  // namespace
+
+Result<void> lock_opening(Pcrlock& pcrlock, bool starts_empty) {
+    TRY(lock_word(pcrlock, opened_component, opened_word));
+    return starts_empty ? lock_word(pcrlock, opening_component, opening_word) : Result<void>();
+}
+
+Result<void> unlock_opening(Pcrlock& pcrlock) {
+    TRY(pcrlock.clear_component(opened_component));
+    return pcrlock.clear_component(opening_component);
+}
+
+std::size_t values_of_one_boot(const AdmittedPcr& config) { return std::ranges::contains(config.values, Digest{}) ? 4 : 2; }
+
+bool was_opened(const EventLog& log) { return std::ranges::any_of(log.events, is_word); }
+
+Result<PcrValues> before_opening(PcrValues present, const EventLog& log) {
+    const auto config = present.find(pcr::kernel_config);
+    if (config == present.end() || !was_opened(log)) return present;
+    Digest before{}, now{};
+    for (const LogEvent& event : log.events) {
+        if (event.pcr != pcr::kernel_config) continue;
+        now = extended(now, event.digest);
+        if (!is_word(event)) before = extended(before, event.digest);
+    }
+    if (now != config->second)
+        return fail(ErrorKind::policy_mismatch,
+                    "PCR 12 is not what the event log adds up to, so that its value before the vault was opened is not known; reboot, and "
+                    "try again");
+    config->second = before;
+    return present;
+}
+
+Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs) {
+    return before_opening(TRY(tpm.read_pcrs(pcrs)), TRY(pcrlock.log()));
+}
+
+Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record) {
+    const auto config = std::ranges::find(in_force, unsigned{pcr::kernel_config}, &AdmittedPcr::pcr);
+    if (config == in_force.end()) return {};
+    const auto value = [&]() -> Result<Digest> { return TRY(tpm.read_pcrs(std::array{config->pcr})).at(config->pcr); };
+    if (TRY(value()) == Digest{}) TRY(record(opening_word));
+    if (!std::ranges::contains(config->values, TRY(value()))) return {};
+    TRY(record(opened_word));
+    if (!std::ranges::contains(config->values, TRY(value()))) return {};
+    return fail(ErrorKind::tpm_unavailable, "PCR {} is what it was, although {} was recorded", config->pcr, opened_word);
+}
+
+}  // namespace lethe
