@@ -27,7 +27,7 @@ keys_prepare() {
     (umask 077; mkdir -p "$keys")
     chmod 700 "$lethe_keys" "$keys"
     mkdir -p "$certificates"
-    if [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
+    if [ -z "$keys_token" ] && [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
         say "making new keys: $LETHE_CACHE/keys, which signed every profile, is no longer used; move its files to $keys to sign with them again"
     fi
     if [ -n "$file" ]; then
