@@ -113,6 +113,7 @@ Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candi
         if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
         return undone(done.error(), restored);
     }
+    trouble_.clear();
     ports_.progress("staged", 100);
     // It is staged, whether or not that can be looked at now.
     if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;

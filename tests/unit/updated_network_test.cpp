@@ -97,6 +97,14 @@ TEST_F(BlockedUpdates, WaitWithoutThePolicyUntilTheNetworkIsBack) {
     EXPECT_THAT(machine.images(), ElementsAre("lethe_2.efi", "lethe_2.efi.extra.d"));
 }
 
+TEST_F(BlockedUpdates, WaitAlthoughTheReleaseBeforeLacksTheNetworkAsWell) {
+    machine.offline = {"1", "2"};
+    machine.boot_until_it_stays();
+    expect_waits(1);
+    EXPECT_FALSE(opens_for_2());
+    EXPECT_EQ(retry(), "2");
+}
+
 TEST_F(BlockedUpdates, AreTriedAgainAfterWindowsThatGrowToADay) {
     unsigned trials = 0;
     for (const auto window : {1h, 4h, 12h, 24h, 24h}) {
