@@ -3,6 +3,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "relay/clock.hpp"
 #include "tor/control_port_reply.hpp"
 
 namespace lethe {
@@ -15,6 +16,10 @@ Ailment passing(std::format_string<Args...> format, Args&&... args) {
 template <class... Args>
 Ailment lasting(std::format_string<Args...> format, Args&&... args) {
     return {std::format(format, std::forward<Args>(args)...), true};
+}
+template <class... Args>
+Ailment network(std::format_string<Args...> format, Args&&... args) {
+    return {std::format(format, std::forward<Args>(args)...), false, true};
 }
 
 // "reason" behind a colon, when there is one.
@@ -37,9 +42,9 @@ std::optional<Ailment> bootstrap_ailment(const TorAnswers& answers, const std::s
     if (own != fingerprint) return lasting("tor has the fingerprint {}, and {} is sealed", printable_words(own), fingerprint);
     const auto phase = answer(answers, "status/bootstrap-phase");
     if (const auto progress = number_in(control_word(phase, "PROGRESS").value_or("")); progress < 100)
-        return passing("tor has bootstrapped {} %{}", progress, because(printable_words(control_word(phase, "SUMMARY").value_or(""))));
-    if (answer(answers, "status/enough-dir-info") != "1") return passing("tor knows too little of the network to build circuits");
-    if (answer(answers, "status/circuit-established") != "1") return passing("tor has built no circuit");
+        return network("tor has bootstrapped {} %{}", progress, because(printable_words(control_word(phase, "SUMMARY").value_or(""))));
+    if (answer(answers, "status/enough-dir-info") != "1") return network("tor knows too little of the network to build circuits");
+    if (answer(answers, "status/circuit-established") != "1") return network("tor has built no circuit");
     return std::nullopt;
 }
 
@@ -63,11 +68,11 @@ std::string entry_key(const std::string& fingerprint) { return "ns/id/" + finger
 
 std::optional<Ailment> consensus_ailment(const TorAnswers& answers, const std::string& fingerprint, std::chrono::sys_seconds booted) {
     const auto made = parse_time(answer(answers, "consensus/valid-after"));
-    if (!made) return passing("tor has no consensus");
-    if (*made <= booted) return passing("tor's consensus is of {:%F %T} UTC, and the machine booted at {:%F %T} UTC", *made, booted);
+    if (!made) return network("tor has no consensus");
+    if (*made <= booted) return network("tor's consensus is of {:%F %T} UTC, and the machine booted at {:%F %T} UTC", *made, booted);
     const auto entry = answer(answers, entry_key(fingerprint));
-    if (entry.empty()) return passing("it is not in the consensus of {:%F %T} UTC", *made);
-    if (!has_flag(entry, "Running")) return passing("it is not Running in the consensus of {:%F %T} UTC", *made);
+    if (entry.empty()) return network("it is not in the consensus of {:%F %T} UTC", *made);
+    if (!has_flag(entry, "Running")) return network("it is not Running in the consensus of {:%F %T} UTC", *made);
     return std::nullopt;
 }
 
@@ -81,8 +86,9 @@ std::optional<Ailment> keys_ailment(const RelayIdentity& relay) {
 
 std::optional<Ailment> unit_ailment(const std::string& unit, const systemd::UnitState& state) {
     if (state.active == "active") return std::nullopt;
-    // systemd has given it up: a unit that is started again is "activating" in between.
-    return Ailment{std::format("{} is {}{}", unit, state.active, because(printable_words(state.text))), state.active == "failed"};
+    // systemd has given it up: a unit that is started again is "activating" in between. One that waits for the clock has checked its keys.
+    return Ailment{std::format("{} is {}{}", unit, state.active, because(printable_words(state.text))), state.active == "failed",
+                   state.active == "activating" && state.text.contains(no_time_server)};
 }
 
 std::vector<std::string> tor_questions(HealthNeeds needs, const std::string& fingerprint) {
@@ -99,7 +105,7 @@ std::optional<Ailment> tor_ailment(const TorAnswers& answers, HealthNeeds needs,
     if (needs < HealthNeeds::bootstrap) return std::nullopt;
     if (auto ailment = bootstrap_ailment(answers, fingerprint)) return ailment;
     if (needs < HealthNeeds::reachability) return std::nullopt;
-    if (answer(answers, "status/reachability-succeeded/or") != "1") return passing("tor has not found its ORPort reachable");
+    if (answer(answers, "status/reachability-succeeded/or") != "1") return network("tor has not found its ORPort reachable");
     if (needs < HealthNeeds::consensus) return std::nullopt;
     return consensus_ailment(answers, fingerprint, booted);
 }

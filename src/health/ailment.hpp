@@ -16,6 +16,7 @@ namespace lethe {
 struct Ailment {
     std::string reason;
     bool is_lasting = false;  ///< no waiting helps
+    bool is_network = false;  ///< whoever holds up the machine's traffic can cause it: it says nothing against the release
 };
 
 /// What tor says, by the keys of GETINFO.

@@ -13,8 +13,8 @@ public:
 
     /// @error as of on_trial()
     virtual Result<bool> on_trial() = 0;
-    /// Keeps the reason for the release that comes next.
-    virtual Result<void> note(const std::string& reason) = 0;
+    /// Keeps the reason for the release that comes next, which tries this one again when it lacked `network_alone`.
+    virtual Result<void> note(const std::string& reason, bool network_alone) = 0;
     /// Stops what runs, as at any reboot, and reboots.
     virtual Result<void> reboot() = 0;
 };
@@ -24,6 +24,6 @@ public:
 /// its release was kept since, is taken for one on trial.
 ///
 /// @return the error, with what was done about it.
-Error end_unhealthy_boot(Fallback& fallback, const Error& reason);
+Error end_unhealthy_boot(Fallback& fallback, const Error& reason, bool network_alone);
 
 }  // namespace lethe

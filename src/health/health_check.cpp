@@ -23,8 +23,10 @@ Result<void> HealthCheck::wait() {
         const auto ailments = look();
         if (ailments.empty()) return {};
         const auto left = rules_.deadline - sources_.elapsed();
-        if (left.count() <= 0 || std::ranges::any_of(ailments, &Ailment::is_lasting))
+        if (left.count() <= 0 || std::ranges::any_of(ailments, &Ailment::is_lasting)) {
+            lacks_network_alone_ = std::ranges::all_of(ailments, &Ailment::is_network);
             return fail(ErrorKind::wrong_state, "{}", reasons(ailments));
+        }
         sources_.wait(std::min(step, left));
     }
 }

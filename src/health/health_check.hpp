@@ -49,6 +49,10 @@ public:
     ///                     reason.
     Result<void> wait();
 
+    /// Whether what wait() found wrong is the network alone: the vault is open, and each relay that is not well has its keys and a tor that
+    /// answers with its fingerprint, or waits for the clock.
+    bool lacks_network_alone() const { return lacks_network_alone_; }
+
 private:
     std::vector<Ailment> look();
     std::optional<Ailment> boot_ailment();
@@ -57,6 +61,7 @@ private:
 
     HealthSources& sources_;
     HealthRules rules_;
+    bool lacks_network_alone_ = false;
 };
 
 }  // namespace lethe

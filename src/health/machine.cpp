@@ -66,8 +66,9 @@ Result<bool> MachineFallback::on_trial() {
     });
     return lethe::on_trial();
 }
-Result<void> MachineFallback::note(const std::string& reason) {
-    return LastUpdate("/var/lib/lethe/last-update").write(running_version(), reason);
+Result<void> MachineFallback::note(const std::string& reason, bool network_alone) {
+    const LastUpdate file("/var/lib/lethe/last-update");
+    return file.write(file.of_trial(running_version(), reason, network_alone));
 }
 Result<void> MachineFallback::reboot() { return systemd::reboot(); }
 

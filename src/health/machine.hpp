@@ -25,7 +25,7 @@ private:
 class MachineFallback final : public Fallback {
 public:
     Result<bool> on_trial() override;
-    Result<void> note(const std::string& reason) override;
+    Result<void> note(const std::string& reason, bool network_alone) override;
     Result<void> reboot() override;
 };
 

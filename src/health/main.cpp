@@ -9,10 +9,13 @@
 
 using namespace lethe;
 
-static Result<void> check(bool insecure_boot) {
+static Result<void> check(bool insecure_boot, bool& lacks_network_alone) {
     const auto configuration = TRY(read_configuration());
     MachineHealth machine;
-    return HealthCheck(machine, {configuration.health_needs, configuration.health_deadline(), insecure_boot}).wait();
+    HealthCheck health(machine, {configuration.health_needs, configuration.health_deadline(), insecure_boot});
+    auto healthy = health.wait();
+    lacks_network_alone = health.lacks_network_alone();
+    return healthy;
 }
 
 // What ends a boot in which the check itself came to no end, started by systemd when lethe-health.service has failed.
@@ -27,7 +30,8 @@ int main(int count, char** values) {
         std::println(stderr, "usage: lethe-health [--fall-back | --insecure-boot]");
         return 2;
     }
-    auto healthy = is_last_resort ? fall_back() : check(insecure_boot);
-    if (MachineFallback fallback; !healthy) healthy = std::unexpected(end_unhealthy_boot(fallback, healthy.error()));
+    bool lacks_network_alone = false;
+    auto healthy = is_last_resort ? fall_back() : check(insecure_boot, lacks_network_alone);
+    if (MachineFallback fallback; !healthy) healthy = std::unexpected(end_unhealthy_boot(fallback, healthy.error(), lacks_network_alone));
     return exit_status(healthy);
 }

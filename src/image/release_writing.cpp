@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t sector_octets = 512;
 constexpr std::array<std::uint8_t, sector_octets> no_sector{};
+constexpr std::array<std::uint8_t, 2> image_mark{'M', 'Z'};
 
 std::unexpected<Error> reads_otherwise(const Disk& disk, const std::string& file) {
     return fail(ErrorKind::io, "{}/{}: reads back otherwise than it was written; the medium is failing", disk.place(), file);
@@ -83,6 +84,36 @@ Result<void> Releases::complete(const ReleaseName& name, OctetView image) {
     TRY(write_through(images, name.file(), image.first(sector_octets)));
     if (!std::ranges::equal(TRY(images.read(name.file())), image)) return reads_otherwise(images, name.file());
     return {};
+}
+
+Result<void> Releases::withhold(const std::string& version) {
+    TRY(check_version(version));
+    Disk& images = esp_.images();
+    for (const std::string& file : TRY(files_of(version))) {
+        Octets start = TRY(images.read_start(file, sector_octets));
+        if (!begins_as_image(start)) continue;
+        std::ranges::fill(start.begin(), start.begin() + image_mark.size(), std::uint8_t{0});
+        TRY(write_through(images, file, start));
+    }
+    return remove_beside(version);
+}
+
+Result<Octets> Releases::withheld(const ReleaseName& name) const {
+    Octets image = TRY(esp_.images().read(name.file()));
+    if (image.size() > sector_octets) std::ranges::copy(image_mark, image.begin());
+    return image;
+}
+
+Result<void> Releases::write_again(const ReleaseName& present, const ReleaseName& name, OctetView image, const BesideFiles& beside) {
+    TRY(check_name(name));
+    TRY(check_image(image));
+    TRY(check_beside_files(beside));
+    if (!TRY(is_written(present, image)))
+        return fail(ErrorKind::wrong_state, "{}/{} is not what was read of the release", esp_.images().place(), present.file());
+    TRY(remove_twins(name.version, present.file()));
+    TRY(remove_beside(name.version));
+    TRY(write_beside(name.version, beside));
+    return present == name ? Result<void>() : esp_.rename(present.file(), name.file());
 }
 
 Result<void> Releases::remove(const std::string& version) {

@@ -63,6 +63,17 @@ public:
     /// @error wrong_state  what write() has left of this image is not there.
     Result<void> complete(const ReleaseName& name, OctetView image);
 
+    /// Takes a release from the boot loaders and keeps it: the first two octets of its first sector are erased, and what lies beside it is
+    /// removed. Nothing to do when that was done.
+    /// @error invalid_argument  no release can have this version.
+    Result<void> withhold(const std::string& version);
+    /// The image that withhold() has kept, whole again. Anyone who can write to the ESP may have changed it.
+    /// @error as Disk::read()
+    Result<Octets> withheld(const ReleaseName& name) const;
+    /// write() for an image that withhold() has kept: under a name with other tries, and with these files beside it.
+    /// @error as write(); wrong_state  what is there is not this image.
+    Result<void> write_again(const ReleaseName& present, const ReleaseName& name, OctetView image, const BesideFiles& beside);
+
     /// Takes every other file of a release off than `keep`, by the same order as remove(): twins, which differ in their tries. What lies
     /// beside the release stays. @return their names.
     Result<std::vector<std::string>> remove_twins(const std::string& version, const std::string& keep);

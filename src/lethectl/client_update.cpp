@@ -108,6 +108,10 @@ Outcome<Plan> preview_release(const OfferedRelease& release, const OnProgress& o
         .transform_error(refused);
 }
 
+Outcome<std::string> retry_update(bool at_once, const OnProgress& on_progress) {
+    return call_with_progress<std::string>(on_progress, "Retry", at_once).transform(only<std::string>).transform_error(refused);
+}
+
 Outcome<void> abort_update(const OnProgress& on_progress) {
     return call_with_progress(on_progress, "Abort").transform(nothing).transform_error(refused_unless_policy);
 }

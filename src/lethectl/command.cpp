@@ -51,6 +51,10 @@ constexpr std::array reboot_options = {
     Option{"--when", "TIME", "now, quiet, never, or a time such as \"2026-11-23 03:00\" (UTC); now without this option"},
     Option{"--urgent", "", "now, whatever it costs the relays in the consensus"},
 };
+constexpr std::array retry_options = {
+    Option{"--when-due", "", "only when its time has come, and reboot into it then"},
+    verbose,
+};
 constexpr std::array progress_options = {verbose};
 constexpr std::array accept_options = {Option{"--generation", "N", "the store's, as `lethectl store show` has it"}};
 constexpr std::array reset_options = {Option{"--yes", "", "do it: without this option it only says what that means"}};
@@ -97,6 +101,7 @@ std::span<const Command> commands() {
                 stage_options},
         Command{"update reboot", "", "take a snapshot, end every tor and reboot, now or at a good time (root)", update_reboot, 0, 0,
                 reboot_options},
+        Command{"update retry", "", "stage the release that waits for the network again, now (root)", update_retry, 0, 0, retry_options},
         Command{"update abort", "", "take the staged release back (root)", update_abort, 0, 0, progress_options},
         Command{"update commit", "", "keep the running release, and shut the others out (root)", update_commit, 0, 0, progress_options},
         Command{"recovery-key new", "FILE", "make a pair; the secret half goes to a file, to be kept offline", recovery_key_new, 1, 1},

@@ -87,6 +87,7 @@ Outcome<int> update_stage(const Invocation&);
 Outcome<int> update_configure(const Invocation&);
 Outcome<int> update_plan(const Invocation&);
 Outcome<int> update_reboot(const Invocation&);
+Outcome<int> update_retry(const Invocation&);
 Outcome<int> update_abort(const Invocation&);
 Outcome<int> update_commit(const Invocation&);
 Outcome<int> recovery_key_new(const Invocation&);

@@ -22,7 +22,7 @@ _lethectl() {
             identity) choices='list show create import export recover forget verify reload' ;;
             state) choices='show snapshot reset' ;;
             store) choices='show accept' ;;
-            update) choices='show stage configure plan reboot abort commit' ;;
+            update) choices='show stage configure plan reboot retry abort commit' ;;
             recovery-key) choices='new set show remove' ;;
             'identity show'|'state show'|'identity verify'|'identity forget'|'identity export') choices="$(_lethectl_relays) $(_lethectl_options)" ;;
             'identity forget '*) choices=$(_lethectl_fingerprints) ;;

@@ -20,9 +20,11 @@ struct RunningRelease {
 struct StagedRelease {
     std::string version;
     std::string file;
-    std::string state;  ///< "staged", "failed" or "unfinished"
+    std::string state;  ///< "staged", "failed", "waiting" or "unfinished"
     std::uint32_t tries_left = 0;
     std::uint32_t tries_done = 0;
+    std::uint32_t trials = 0;  ///< that lacked the network alone, while it is waiting
+    std::uint64_t again = 0;   ///< when it is staged again, in seconds since the epoch; 0 unless it is waiting
 };
 
 struct PlannedPcr {
@@ -95,6 +97,8 @@ Outcome<std::string> stage_configuration(const std::map<std::string, Fd>& files,
                                          const OnProgress& on_progress);
 /// What staging it would change and cost.
 Outcome<Plan> preview_release(const OfferedRelease& release, const OnProgress& on_progress);
+/// @param at_once  although its time has not come. @return the version that is staged now; empty when nothing was done.
+Outcome<std::string> retry_update(bool at_once, const OnProgress& on_progress);
 Outcome<void> abort_update(const OnProgress& on_progress);
 Outcome<void> commit_update(const OnProgress& on_progress);
 /// @param when  as the command line has it; nothing for now.

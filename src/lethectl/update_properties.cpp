@@ -19,7 +19,9 @@ std::optional<StagedRelease> to_staged(const Details& release) {
                          .file = value<std::string>(release, "file"),
                          .state = value<std::string>(release, "state"),
                          .tries_left = value<std::uint32_t>(release, "tries-left"),
-                         .tries_done = value<std::uint32_t>(release, "tries-done")};
+                         .tries_done = value<std::uint32_t>(release, "tries-done"),
+                         .trials = value<std::uint32_t>(release, "trials"),
+                         .again = value<std::uint64_t>(release, "again")};
 }
 
 template <class T>

@@ -29,6 +29,8 @@ std::string staged_state_text(const StagedRelease& staged) {
     const auto count = [](std::uint32_t tries) { return std::format("{} {}", tries, tries == 1 ? "try" : "tries"); };
     if (staged.state == "staged") return std::format("the next boot tries it, {} left", count(staged.tries_left));
     if (staged.state == "failed") return std::format("failed after {}", count(staged.tries_done));
+    if (staged.state == "waiting")
+        return std::format("waits for the network after {} {}", staged.trials, staged.trials == 1 ? "trial" : "trials");
     if (staged.state == "unfinished") return "unfinished: power went while it was staged";
     return staged.state;
 }
@@ -85,8 +87,10 @@ std::string update_line(const Updates& updates, std::uint64_t now) {
     // Who has no vault is told so by the vault.
     if (state == "none" || state == "not-enrolled") return "";
     const auto line = [](std::string_view what, std::string_view text) { return std::format("  update {}: {}\n", what, text); };
-    if (state == "unknown" || state == "mismatch" || state == "wide" || !reason.empty())
+    const bool waits = staged && staged->state == "waiting";
+    if (state == "unknown" || state == "mismatch" || state == "wide" || (!reason.empty() && !waits))
         return line(state, reason.empty() ? policy_text(updates) : reason);
+    if (waits) return line("waiting", updates.last_failure + (reason.empty() ? "" : "; " + reason));
     if (staged && staged->state == "failed") return line("failed", failure_text(updates) + "; `lethectl update abort` takes it away");
     if (staged && staged->state != "staged")
         return line(staged->state,
@@ -105,6 +109,7 @@ std::string updates_text(const Updates& updates, std::uint64_t now) {
     const bool is_bad = updates.policy_state == "mismatch" || updates.policy_state == "wide";
     rows.push_back({{"Policy"}, {policy_text(updates), is_bad ? Tone::bad : Tone::plain}});
     if (!updates.last_failure.empty()) rows.push_back({{"Last failure"}, {updates.last_failure, Tone::bad}});
+    if (updates.staged && updates.staged->again != 0) rows.push_back({{"Staged again"}, {moment_text(updates.staged->again, now)}});
     if (updates.reboot_at != 0) rows.push_back({{"Reboot"}, {moment_text(updates.reboot_at, now)}});
     text += table(rows);
     if (!updates.reason.empty()) text += std::format("  {}\n", updates.reason);
@@ -119,7 +124,9 @@ nlohmann::ordered_json updates_json(const Updates& updates) {
                   {"file", updates.staged->file},
                   {"state", updates.staged->state},
                   {"tries_left", updates.staged->tries_left},
-                  {"tries_done", updates.staged->tries_done}};
+                  {"tries_done", updates.staged->tries_done},
+                  {"trials", updates.staged->trials},
+                  {"again", updates.staged->again}};
     return {
         {"policy_state", updates.policy_state},
         {"error", updates.error_name},
@@ -129,6 +136,10 @@ nlohmann::ordered_json updates_json(const Updates& updates) {
         {"admitted", updates.admitted},
         {"last_failure", updates.last_failure},
         {"reboot_at", updates.reboot_at}};
+}
+
+std::string retried_text(const std::string& version) {
+    return version.empty() ? "nothing to do: no release waits for the network, or its time has not come\n" : staged_text(version);
 }
 
 std::string staged_text(const std::string& version) {

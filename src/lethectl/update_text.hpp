@@ -21,6 +21,8 @@ std::string updates_text(const Updates& updates, std::uint64_t now);
 /// All but the plan.
 nlohmann::ordered_json updates_json(const Updates& updates);
 
+/// What became of a release that waits for the network. @param version  that is staged now; empty when none is.
+std::string retried_text(const std::string& version);
 /// What a person may do with the release that has just been staged.
 std::string staged_text(const std::string& version);
 

@@ -17,7 +17,7 @@ namespace {
 // What is still wrong with the clock; nothing when tor may rely on it.
 std::optional<std::string> missing(Clock& clock, const ClockRules& rules) {
     if (rules.synchronised && !clock.synchronised())
-        return "no time server has set the clock yet; see `timedatectl timesync-status`, or set WaitForClock=no in lethe.conf";
+        return std::format("{}; see `timedatectl timesync-status`, or set WaitForClock=no in lethe.conf", no_time_server);
     if (rules.not_before && clock.now() < *rules.not_before)
         return std::format("the clock says {:%F %T} UTC, and this relay's state was written at {:%T UTC on %F}; set the clock", clock.now(),
                            *rules.not_before);

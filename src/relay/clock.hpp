@@ -4,10 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string_view>
 
 #include "base/result.hpp"
 
 namespace lethe {
+
+/// With these words a relay says that it waits for a time server.
+inline constexpr std::string_view no_time_server = "no time server has set the clock yet";
 
 /// The machine's clock, as far as tor has to be kept from a wrong one.
 class Clock {

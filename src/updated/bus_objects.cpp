@@ -55,7 +55,9 @@ VariantMap to_variants(const std::optional<StagedRelease>& staged) {
             {"file", sdbus::Variant{staged->name.file()}},
             {"tries-left", sdbus::Variant{std::uint32_t{tries.left}}},
             {"tries-done", sdbus::Variant{std::uint32_t{tries.done}}},
-            {"state", sdbus::Variant{std::string{name_of(staged->state)}}}};
+            {"state", sdbus::Variant{std::string{name_of(staged->state)}}},
+            {"trials", sdbus::Variant{std::uint32_t{staged->trials}}},
+            {"again", sdbus::Variant{staged->again ? static_cast<std::uint64_t>(staged->again->time_since_epoch().count()) : 0}}};
 }
 
 class ManagerObject final : public UpdateObjects,
@@ -106,6 +108,13 @@ private:
             return to_variants(update, TRY(reboots_.cost()));
         });
     }
+    std::string Retry(const bool& at_once) override {
+        return change([&] -> Result<std::string> {
+            auto version = TRY(service_.retry(at_once));
+            if (!at_once && !version.empty()) try_soon(version);
+            return version;
+        });
+    }
     void Abort() override {
         change([&] { return service_.abort(); });
     }
@@ -146,6 +155,13 @@ private:
         return at ? static_cast<std::uint64_t>(at->time_since_epoch().count()) : 0;
     }
     std::string Version() override { return LETHE_VERSION; }
+
+    // Whoever comes to the machine can do it as well: a reboot that is not possible now leaves the release staged.
+    void try_soon(const std::string& version) {
+        std::println(stderr, "<4>release {} is tried again: its last trial was healthy in all but the network", version);
+        if (const auto at = reboots_.reboot_soon(); !at)
+            std::println(stderr, "<4>release {} is staged, and the next boot tries it: {}", version, at.error().message);
+    }
 
     void log_status() const {
         const UpdateStatus& status = service_.status();

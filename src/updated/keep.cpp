@@ -61,7 +61,7 @@ Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
         const bool is_exhausted = release.name.tries && release.name.tries->left == 0;
         if (release.name.version == running.version || !release.complete || is_exhausted || goes_first(running, release.name)) continue;
         // The policy is what matters: it is narrowed even where this fails, which the removal of all others then says.
-        std::ignore = machine.releases.remove(release.name.version);
+        std::ignore = take_off(machine, release.name.version);
     }
     return narrow(machine);
 }
@@ -78,7 +78,8 @@ Result<void> UpdateService::keep_alone(UpdateMachine& machine) {
         TRY(ports_.last_update.remove());
     if (!TRY(machine.esp->one_shot()).empty()) TRY(machine.esp->set_one_shot(""));
     for (const StoredRelease& release : TRY(machine.releases.list()))
-        if (release.name.version != machine.running.name.version) TRY(machine.releases.remove(release.name.version));
+        if (release.name.version != machine.running.name.version) TRY(take_off(machine, release.name.version));
+    TRY(count_trial());
     ports_.progress("only the running release is admitted", 100);
     return blessed;
 }

@@ -34,6 +34,7 @@ struct UpdatePorts {
     /// See remove_left_variables().
     std::function<Result<std::vector<std::string>>()> clean_variables;
     LastUpdate last_update;
+    std::function<std::chrono::sys_seconds()> now;
     /// Told before each step: what it is, and how far of the whole, in percent.
     std::function<void(std::string_view step, unsigned percent)> progress;
 };

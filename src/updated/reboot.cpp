@@ -86,6 +86,11 @@ Result<std::chrono::sys_seconds> Reboots::reboot(const std::string& when, bool u
     return at;
 }
 
+Result<std::chrono::sys_seconds> Reboots::reboot_soon() {
+    auto now = reboot("now", false);
+    return now || now.error().kind != ErrorKind::wrong_state ? now : reboot("quiet", false);
+}
+
 std::optional<std::chrono::sys_seconds> Reboots::scheduled() { return system_.scheduled().value_or(std::nullopt); }
 
 }  // namespace lethe

@@ -63,6 +63,9 @@ public:
     /// @error wrong_state       a relay would lose a flag, or its tor would not start again; `urgent` is for that.
     Result<std::chrono::sys_seconds> reboot(const std::string& when, bool urgent);
 
+    /// As reboot("now"); where that would cost a flag, in the next quiet window. @error as reboot()
+    Result<std::chrono::sys_seconds> reboot_soon();
+
     std::optional<std::chrono::sys_seconds> scheduled();
 
 private:

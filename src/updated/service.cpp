@@ -7,7 +7,7 @@ namespace {
 
 // Of a release that the boot loader takes for one boot. Nothing else tells later that it was tried, when power goes after that boot was
 // blessed and before it was kept.
-constexpr std::string_view undone_by_a_cut = "the one boot that it had ended before it was kept; stage it again";
+constexpr auto undone_by_a_cut = "the one boot that it had ended before it was kept; stage it again";
 
 // What was done before is undone; when that fails as well, the next start tries it again.
 std::unexpected<Error> undone(const Error& error, const Result<void>& undoing) {
@@ -24,6 +24,8 @@ std::string_view name_of(StagedState state) {
             return "staged";
         case StagedState::failed:
             return "failed";
+        case StagedState::waiting:
+            return "waiting";
         case StagedState::unfinished:
             return "unfinished";
     }
@@ -52,15 +54,20 @@ std::string_view name_of(PolicyState state) {
     return "";
 }
 
-// What is staged is left as it is: a person has to say that it is to go.
-Result<UpdateMachine> UpdateService::open_for_staging() {
+Result<UpdateMachine> UpdateService::open_for_change() {
     auto machine = TRY(open_settled());
     if (machine.in_force.policy.empty())
         return fail(ErrorKind::policy_mismatch, "what the policy admits is not known, and it cannot be written again: {}", status_.reason);
     if (machine.running.name.tries && !is_complete())
         return fail(ErrorKind::wrong_state, "release {} is on trial itself: wait until it is kept, see `lethectl update show`",
                     machine.running.name.version);
-    if (status_.staged)
+    return machine;
+}
+
+// What is staged is left as it is: a person has to say that it is to go. One that waits for the network gives way to what is staged now.
+Result<UpdateMachine> UpdateService::open_for_staging() {
+    auto machine = TRY(open_for_change());
+    if (status_.staged && status_.staged->state != StagedState::waiting)
         return fail(ErrorKind::already_exists,
                     "release {} is staged: reboot into it with `lethectl update reboot`, or take it back with "
                     "`lethectl update abort`",
@@ -88,39 +95,51 @@ Result<std::string> UpdateService::stage_configuration(const BesideFiles& files,
     return candidate.name.version;
 }
 
-Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candidate) {
+// Its image is there already.
+Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting) {
+    if (!waiting && status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
     std::vector<std::uint64_t> sizes;
     for (const auto& [name, octets] : candidate.beside) sizes.push_back(octets.size());
-    if (const auto lacking = TRY(machine.releases.lacks(candidate.image.size(), sizes)); lacking > 0)
+    if (const auto lacking = TRY(machine.releases.lacks(waiting ? 0 : candidate.image.size(), sizes)); lacking > 0)
         return fail(ErrorKind::io, "{} has no room for release {}: {} octets more are needed", machine.esp->place().native(),
                     candidate.name.version, lacking);
 
-    TRY(ports_.last_update.remove());
+    // How often one that waits was tried has to outlive its next trial.
+    if (!waiting) TRY(ports_.last_update.remove());
     ports_.progress("writing the release to the ESP", 15);
-    const auto steps = [&] -> Result<void> {
-        // First, while nothing is there that it could start: EFI variables that cannot be written are found before anything else is. A
-        // boot that does not start what it was told to has passed it over.
-        TRY(machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file()));
-        TRY(machine.releases.write(candidate.name, candidate.image, candidate.beside));
-        TRY(admit(ports_, machine, &candidate));
-        ports_.progress("making it the next to boot", 90);
-        if (!goes_first(candidate.name, machine.running.name)) TRY(ports_.last_update.write(candidate.name.version, undone_by_a_cut));
-        return machine.releases.complete(candidate.name, candidate.image);
-    };
-    if (const auto done = steps(); !done) {
+    if (const auto done = put(machine, candidate, waiting); !done) {
         ports_.progress("undoing it", 95);
-        const auto removed =
-            machine.releases.remove(candidate.name.version).and_then([&] { return ports_.last_update.remove(); }).and_then([&] {
-                return machine.esp->set_one_shot("");
-            });
-        const auto narrowed = narrow(machine);
+        const auto restored = undo(machine, candidate, waiting != nullptr);
         if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
-        return undone(done.error(), removed ? narrowed : removed);
+        return undone(done.error(), restored);
     }
+    trouble_.clear();
     ports_.progress("staged", 100);
     // It is staged, whether or not that can be looked at now.
     if (const auto looked = look_around(machine); !looked) status_.reason = looked.error().message;
     return {};
+}
+
+Result<void> UpdateService::put(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting) {
+    // First, while nothing is there that it could start: EFI variables that cannot be written are found before anything else is. A boot
+    // that does not start what it was told to has passed it over.
+    TRY(machine.esp->set_one_shot(ReleaseName{candidate.name.version}.file()));
+    if (waiting) TRY(machine.releases.write_again(*waiting, candidate.name, candidate.image, candidate.beside));
+    else TRY(machine.releases.write(candidate.name, candidate.image, candidate.beside));
+    TRY(admit(ports_, machine, &candidate));
+    ports_.progress("making it the next to boot", 90);
+    if (!goes_first(candidate.name, machine.running.name)) TRY(ports_.last_update.write({candidate.name.version, undone_by_a_cut}));
+    return machine.releases.complete(candidate.name, candidate.image);
+}
+
+// The policy is narrowed whatever the ESP refuses.
+Result<void> UpdateService::undo(UpdateMachine& machine, const Candidate& candidate, bool waited) {
+    const std::string& version = candidate.name.version;
+    const auto removed = (waited ? machine.releases.withhold(version) : machine.releases.remove(version))
+                             .and_then([&] { return waited ? Result<void>() : ports_.last_update.remove(); })
+                             .and_then([&] { return machine.esp->set_one_shot(""); });
+    const auto narrowed = narrow(machine);
+    return removed ? narrowed : removed;
 }
 
 Result<void> UpdateService::narrow(UpdateMachine& machine) {
@@ -148,7 +167,9 @@ Result<void> UpdateService::choose_staged() {
     auto machine = TRY(UpdateMachine::open(ports_));
     TRY(look_around(machine));
     // One that was to be next, and is no more by somebody's doing, is chosen again.
-    if (!status_.staged || status_.staged->state == StagedState::unfinished || status_.staged->name.tries->left == 0) return {};
+    if (!status_.staged || status_.staged->state == StagedState::unfinished || status_.staged->state == StagedState::waiting ||
+        status_.staged->name.tries->left == 0)
+        return {};
     return machine.esp->set_one_shot(ReleaseName{status_.staged->name.version}.file());
 }
 

@@ -48,6 +48,14 @@ public:
     /// @error see org.lethe.Update1.Manager.StageConfiguration
     Result<std::string> stage_configuration(const BesideFiles& files, const std::vector<std::string>& drop);
 
+    /// Stages the release that waits for the network once more, with the files beside it that the running one has: checked, predicted and
+    /// proved as by stage(), since anyone who can write to the ESP may have changed it. One that is refused goes.
+    ///
+    /// @param at_once  although its time has not come.
+    /// @return the version that is staged now; empty when its time has not come, or, unless `at_once`, none waits.
+    /// @error not_found  none waits. @error as stage(); what is no refusal of the release leaves it waiting.
+    Result<std::string> retry(bool at_once);
+
     /// What stage() would change. Writes nothing. @error as stage(), but for those of writing
     Result<PlannedUpdate> preview(OctetView file, const StageOptions& options);
 
@@ -76,6 +84,14 @@ private:
     Result<void> settle_trial(UpdateMachine& machine);
     void count_boot(UpdateMachine& machine);
     Result<UpdateMachine> open_settled();
+    bool is_waiting(const std::string& version) const;
+    void judge_waiting(UpdateMachine& machine, const std::vector<StoredRelease>& releases);
+    Result<void> count_trial();
+    Result<void> take_off(UpdateMachine& machine, const std::string& version);
+    Result<void> put(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting);
+    Result<void> undo(UpdateMachine& machine, const Candidate& candidate, bool waited);
+    Result<void> stage_again(UpdateMachine& machine, const ReleaseName& waiting, OctetView image);
+    Result<void> give_up(UpdateMachine& machine, const std::string& version, const Error& why);
     Result<void> note_failure(const StagedRelease& staged);
     bool is_complete();
     void clean_variables();
@@ -85,8 +101,9 @@ private:
     Result<void> keep(UpdateMachine& machine);
     Result<void> keep_alone(UpdateMachine& machine);
     Result<void> rename(UpdateMachine& machine, const ReleaseName& name);
+    Result<UpdateMachine> open_for_change();
     Result<UpdateMachine> open_for_staging();
-    Result<void> stage(UpdateMachine& machine, const Candidate& candidate);
+    Result<void> stage(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting = nullptr);
     Result<void> shut_others_out(UpdateMachine& machine);
     Result<void> narrow(UpdateMachine& machine);
 

@@ -108,7 +108,8 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_.running->trial = machine.running.name.tries && !is_complete();
     const auto releases = TRY(machine.releases.list());
     status_.staged = staged_among(releases, machine.running.name, TRY(machine.esp->one_shot()));
-    if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_))
+    judge_waiting(machine, releases);
+    if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_) && !is_waiting(note->version))
         status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
     status_.admitted = TRY(admitted(ports_, machine, releases));
     if (!machine.repaired.empty()) notice(machine.repaired);
@@ -149,10 +150,13 @@ void UpdateService::clean_variables() {
 
 // The health check has written why; a boot that did not come as far has not.
 Result<void> UpdateService::note_failure(const StagedRelease& staged) {
-    if (is_of(ports_.last_update.read(), staged.name.version)) return {};
+    const auto note = ports_.last_update.read();
+    // What was noted before it was tried once more is not about that trial.
+    const bool is_of_before = note && note->network && note->network->since;
+    if (is_of(note, staged.name.version) && !is_of_before) return {};
     const bool is_tried = staged.name.tries && staged.name.tries->done > 0;
-    return ports_.last_update.write(
-        staged.name.version, is_tried ? "no boot of it came to boot-complete.target" : "the boot loader did not start it; stage it again");
+    return ports_.last_update.write({staged.name.version, is_tried ? "no boot of it came to boot-complete.target"
+                                                                   : "the boot loader did not start it; stage it again"});
 }
 
 // The health of this boot decides on the release, and the boot loader's counting ends its trial; where it cannot count, this does. What

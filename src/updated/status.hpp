@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct RunningRelease {
 enum class StagedState {
     staged,      ///< the next boot tries it
     failed,      ///< it was tried, or the boot loader passed it over, and the machine fell back to the running one
+    waiting,     ///< it was tried and lacked the network alone; it is kept where no boot loader starts it, to be staged again
     unfinished,  ///< power went while it was written
 };
 std::string_view name_of(StagedState state);
@@ -26,6 +28,8 @@ std::string_view name_of(StagedState state);
 struct StagedRelease {
     ReleaseName name;
     StagedState state;
+    unsigned trials = 0;                                 ///< of one that waits: how many failed for want of the network
+    std::optional<std::chrono::sys_seconds> again = {};  ///< and when it is staged again
 };
 
 enum class PolicyState {

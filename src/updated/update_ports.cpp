@@ -75,6 +75,7 @@ UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> 
             .boot_complete = std::move(boot_complete),
             .clean_variables = [] { return remove_left_variables(efivars()); },
             .last_update = LastUpdate(place(TestSeam::store, "/var/lib/lethe") / "last-update"),
+            .now = [] { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); },
             .progress = std::move(progress)};
 }
 

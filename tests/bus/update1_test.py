@@ -15,7 +15,7 @@ from checks import check, run
 from update_bench import ERROR, LOADER_FILE, MANAGER, OBJECT, isolate, refuses_file, release, unchanged, updates
 
 DENIED = "org.freedesktop.DBus.Error.AccessDenied"
-CALLS = {"Stage": ("ha{sv}", "FILE", 0), "StageConfiguration": ("a{sh}as", 0, 0), "Preview": ("ha{sv}", "FILE", 0), "Abort": ("",), "Commit": ("",),
+CALLS = {"Stage": ("ha{sv}", "FILE", 0), "StageConfiguration": ("a{sh}as", 0, 0), "Preview": ("ha{sv}", "FILE", 0), "Retry": ("b", 1), "Abort": ("",), "Commit": ("",),
          "Reboot": ("a{sv}", 1, "when", "s", "never")}
 
 
@@ -211,7 +211,7 @@ def _(bench):
         for member, (signature, *values) in CALLS.items():
             with refused(DENIED):
                 machine.call(member, signature, *[file if value == "FILE" else value for value in values], user=NOBODY)
-        for arguments in (["stage", release("2")], ["plan", release("2")], ["configure", "--drop", "a.cred"], ["abort"], ["commit"], ["reboot"]):
+        for arguments in (["stage", release("2")], ["plan", release("2")], ["configure", "--drop", "a.cred"], ["retry"], ["abort"], ["commit"], ["reboot"]):
             status, _, err = bench.lethectl("update", *arguments, user=NOBODY)
             assert status == 4 and "only root" in err, (arguments, status, err)
 

@@ -248,6 +248,19 @@ def _(bench):
             expect_exit(bench, 3, "PCR 7", command)
 
 
+@check("retry stages what waits for the network, at once unless it is asked to wait for its time")
+def _(bench):
+    with service(bench) as double:
+        for arguments, at_once in ((["retry"], True), (["retry", "--when-due"], False)):
+            double.plays(answer="2.0")
+            assert succeeds(bench, *arguments).startswith("2.0 is staged") and double.received() == ("Retry", at_once)
+            assert json.loads(succeeds(bench, *arguments, "--json")) == {"staged": "2.0"}
+        double.plays(answer="")
+        assert "nothing to do" in succeeds(bench, "retry", "--when-due")
+        double.refuses("NotFound", "no release waits for the network")
+        expect_exit(bench, 4, "no release waits", "retry")
+
+
 @check("steps are a line each with --verbose, a bar on a terminal, and nothing else")
 def _(bench):
     with service(bench) as double:

@@ -40,7 +40,7 @@ sdbus::Variant variant_of(const std::string& name, const json& value) {
     if (value.is_string()) return sdbus::Variant{value.get<std::string>()};
     if (value.is_boolean()) return sdbus::Variant{value.get<bool>()};
     if (value.is_number_float()) return sdbus::Variant{value.get<double>()};
-    if (name.starts_with("tries-")) return sdbus::Variant{value.get<std::uint32_t>()};
+    if (name.starts_with("tries-") || name == "trials") return sdbus::Variant{value.get<std::uint32_t>()};
     return sdbus::Variant{value.get<std::uint64_t>()};
 }
 
@@ -115,6 +115,7 @@ private:
     Details Preview(const sdbus::UnixFd& image, const Details& options) override {
         return details_of(called("Preview", {{"image", text_of(image)}, {"options", received_options(options)}})["answer"]);
     }
+    std::string Retry(const bool& at_once) override { return called("Retry", at_once)["answer"]; }
     void Abort() override { called("Abort", nullptr); }
     void Commit() override { called("Commit", nullptr); }
     uint64_t Reboot(const Details& options) override { return called("Reboot", received_options(options))["answer"]; }

@@ -19,5 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(note->version.size() + note->reason.size() + 2 <= size, "nothing is added to what is there");
     const auto again = LastUpdate::parse(note->version + "\n" + note->reason + "\n");
     require(again && again->version == note->version && again->reason == note->reason, "a note that was read reads the same");
+    require(!again->network, "a third line alone says that only the network was missing");
     return 0;
 }

@@ -16,11 +16,13 @@ struct FakeFallback final : Fallback {
     Result<bool> is_on_trial = true;
     Result<void> noting{}, rebooting{};
     std::string noted;
+    bool noted_network = false;
     unsigned reboots = 0;
 
     Result<bool> on_trial() override { return is_on_trial; }
-    Result<void> note(const std::string& reason) override {
+    Result<void> note(const std::string& reason, bool network_alone) override {
         noted = reason;
+        noted_network = network_alone;
         return noting;
     }
     Result<void> reboot() override {
@@ -31,13 +33,22 @@ struct FakeFallback final : Fallback {
 
 struct UnhealthyBoot : testing::Test {
     FakeFallback fallback;
-    std::string end() { return end_unhealthy_boot(fallback, {ErrorKind::wrong_state, "relay a: no circuit"}).message; }
+    std::string end(bool network_alone = false) {
+        return end_unhealthy_boot(fallback, {ErrorKind::wrong_state, "relay a: no circuit"}, network_alone).message;
+    }
 };
 
 TEST_F(UnhealthyBoot, OfAReleaseOnTrialIsNotedAndRebooted) {
     EXPECT_THAT(end(), AllOf(HasSubstr("relay a: no circuit"), HasSubstr("rebooting")));
     EXPECT_EQ(fallback.noted, "relay a: no circuit");
     EXPECT_EQ(fallback.reboots, 1u);
+}
+
+TEST_F(UnhealthyBoot, ThatLacksTheNetworkAloneSaysWhoMayBeBehindIt) {
+    EXPECT_THAT(end(true), AllOf(HasSubstr("somebody may be blocking it"), HasSubstr("tried again"), HasSubstr("rebooting")));
+    EXPECT_TRUE(fallback.noted_network);
+    EXPECT_THAT(end(false), Not(HasSubstr("blocking")));
+    EXPECT_FALSE(fallback.noted_network);
 }
 
 TEST_F(UnhealthyBoot, OfAReleaseThatIsKeptIsReportedAndNothingElseHappens) {

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "health/health_check.hpp"
+#include "relay/clock.hpp"
 
 namespace lethe {
 namespace {
@@ -232,6 +233,52 @@ TEST_F(Health, NeedsEveryRelayAndNamesEachThatIsNotWell) {
     machine.answer("status/circuit-established") = "0";
     machine.tors.at("b") = fail(ErrorKind::not_found, "nobody listens");
     EXPECT_EQ(late(), "relay a: tor has built no circuit; relay b: nobody listens");
+}
+
+// What somebody who blocks the traffic of a trial can bring about, and nothing else.
+TEST_F(Health, LacksTheNetworkAloneWhenAllElseIsWell) {
+    HealthCheck health(machine, {HealthNeeds::consensus, 60s});
+    EXPECT_FALSE(health.lacks_network_alone());
+    const auto expect = [&](bool network_alone, const std::string& what) {
+        EXPECT_FALSE(health.wait()) << what;
+        EXPECT_EQ(health.lacks_network_alone(), network_alone) << what;
+        machine.tors = {{"a", answers_of_healthy_tor()}, {"b", answers_of_healthy_tor()}};
+    };
+    for (const auto& [key, value] : std::map<std::string, std::string>{
+             {"status/bootstrap-phase", "NOTICE BOOTSTRAP PROGRESS=5"},
+             {"status/enough-dir-info", "0"},
+             {"status/circuit-established", "0"},
+             {"status/reachability-succeeded/or", "0"},
+             {"consensus/valid-after", ""},
+             {"ns/id/" + sealed, ""},
+         }) {
+        machine.answer(key) = value;
+        expect(true, key);
+    }
+    machine.units["tor@a.service"] = {"activating", std::format("tor waits: {}; see timedatectl", no_time_server)};
+    expect(true, "the clock");
+    machine.units["tor@a.service"] = {"activating", "tor waits: the clock says 2020"};
+    expect(false, "a clock that is behind the state");
+    machine.units["tor@a.service"] = {"failed", std::string(no_time_server)};
+    expect(false, "a tor that systemd has given up");
+    machine.units["tor@a.service"] = {"active", ""};
+    machine.answer("fingerprint") = foreign;
+    machine.answer("status/circuit-established") = "0";
+    expect(false, "another fingerprint");
+    machine.answer("fingerprint") = "";
+    expect(false, "no fingerprint");
+    machine.tors.at("a") = fail(ErrorKind::io, "no answer");
+    expect(false, "a tor that does not answer");
+    machine.status->relays.push_back({"b", "installed", "", sealed});
+    machine.answer("status/circuit-established") = "0";
+    machine.tors.at("b") = fail(ErrorKind::io, "no answer");
+    expect(false, "another relay");
+    machine.status->relays.pop_back();
+    machine.answer("status/circuit-established") = "0";
+    machine.relay().state = "damaged";
+    expect(false, "damaged keys");
+    machine.secure_boot_state = SecureBoot::off;
+    expect(false, "Secure Boot");
 }
 
 TEST_F(Health, ThatNothingBringsBackIsReportedWithoutWhatIsOnlyLate) {

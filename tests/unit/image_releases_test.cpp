@@ -198,6 +198,36 @@ TEST_F(ReleasesTest, OnlyWhatWasWrittenOfThisImageIsCompleted) {
     EXPECT_EQ(file("lethe_2+3.efi"), image);
 }
 
+TEST_F(ReleasesTest, OneThatIsWithheldIsNoImageUntilItIsCompletedAgain) {
+    const ReleaseName tried{"2", BootTries{0, 3}};
+    ASSERT_TRUE(releases->write(tried, image, beside));
+    ASSERT_TRUE(releases->complete(tried, image));
+    ASSERT_TRUE(releases->withhold("2"));
+    EXPECT_EQ(listed(), Names{"lethe_2+0-3.efi, torn"});
+    EXPECT_TRUE(releases->beside("2")->empty());
+    Octets kept = image;
+    kept[0] = kept[1] = 0;
+    EXPECT_EQ(file("lethe_2+0-3.efi"), kept);
+    meddle = [](const std::string& what) { ADD_FAILURE() << what << ", though it is withheld already"; };
+    ASSERT_TRUE(releases->withhold("2"));
+    meddle = [](const std::string&) {};
+    EXPECT_EQ(releases->withheld(tried).value(), image);
+
+    const BesideFiles others{{"b.cred", some_octets("two")}};
+    ASSERT_TRUE(releases->write_again(tried, staged, image, others));
+    EXPECT_EQ(listed(), Names{"lethe_2+3.efi, torn"});
+    EXPECT_EQ(releases->beside("2").value(), others);
+    ASSERT_TRUE(releases->complete(staged, image));
+    EXPECT_EQ(file("lethe_2+3.efi"), image);
+}
+
+TEST_F(ReleasesTest, AnotherImageThanTheOneThatIsWithheldIsRefused) {
+    ASSERT_TRUE(releases->write(staged, image, beside));
+    expect_refused(releases->write_again(staged, staged, image_of(3), beside), ErrorKind::wrong_state, "is not what was read");
+    EXPECT_EQ(releases->beside("2").value(), beside);
+    EXPECT_EQ(releases->withheld({"4"}).error().kind, ErrorKind::not_found);
+}
+
 TEST_F(ReleasesTest, WhatIsLackingIsCountedInClusters) {
     constexpr std::uint64_t cluster = 64 << 10;
     medium.room = 10 * cluster;

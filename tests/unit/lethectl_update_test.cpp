@@ -68,6 +68,22 @@ TEST(UpdateTable, HasTheStagedReleaseAndWhenItIsBooted) {
               "Reboot    2025-11-22 01:15 UTC, in 3 hours\n");
 }
 
+TEST(UpdateText, OfAReleaseThatWaitsForTheNetworkSaysWhyAndUntilWhen) {
+    auto updates = with_staged("waiting");
+    updates.policy_state = "running";
+    updates.staged->trials = 2;
+    updates.staged->again = now + 7200;
+    updates.last_failure = "release 2.0 was healthy in all but the network";
+    EXPECT_THAT(updates_text(updates, now),
+                AllOf(HasSubstr("waits for the network after 2 trials\n"), HasSubstr("Staged again  2025-11-22"),
+                      HasSubstr("Last failure  release 2.0 was healthy in all but")));
+    EXPECT_EQ(update_line(updates, now), "  update waiting: release 2.0 was healthy in all but the network\n");
+    updates.reason = "a variable is removed";
+    EXPECT_EQ(update_line(updates, now), "  update waiting: release 2.0 was healthy in all but the network; a variable is removed\n");
+    updates.policy_state = "wide";
+    EXPECT_EQ(update_line(updates, now), "  update wide: a variable is removed\n");
+}
+
 TEST(UpdateTable, SaysWhatFailedAndWhatIsWrong) {
     auto updates = with_staged("failed");
     updates.staged->tries_done = 1;
@@ -130,8 +146,9 @@ TEST(UpdateTable, SaysWhenAnotherReleaseOpensTheVault) {
 }
 
 TEST(Updates, NeedAPersonWhenOneFailedOrThePolicyDoesNotFit) {
-    for (const auto& updates : {in_policy_state("mismatch"), in_policy_state("wide"), in_policy_state("not-enrolled"),
-                                in_policy_state("running", "the ESP is full"), with_staged("failed"), with_staged("unfinished")})
+    for (const auto& updates :
+         {in_policy_state("mismatch"), in_policy_state("wide"), in_policy_state("not-enrolled"),
+          in_policy_state("running", "the ESP is full"), with_staged("failed"), with_staged("waiting"), with_staged("unfinished")})
         EXPECT_TRUE(needs_person(updates)) << updates.policy_state;
     auto updates = running();
     updates.last_failure = "2.0: tor did not bootstrap";
@@ -182,7 +199,8 @@ TEST(UpdateJson, HasEverythingAndNullForWhatIsNotStaged) {
     updates.reboot_at = now;
     EXPECT_EQ(updates_json(updates), nlohmann::ordered_json::parse(R"({"policy_state": "staged", "error": "", "reason": "",
         "running": {"version": "1.2", "file": "lethe_1.2.efi", "secure_boot": true, "trial": false},
-        "staged": {"version": "2.0", "file": "lethe_2.0+3.efi", "state": "staged", "tries_left": 3, "tries_done": 0},
+        "staged": {"version": "2.0", "file": "lethe_2.0+3.efi", "state": "staged", "tries_left": 3, "tries_done": 0,
+            "trials": 0, "again": 0},
         "admitted": ["1.2", "2.0"], "last_failure": "", "reboot_at": 1763763300})"));
     EXPECT_EQ(updates_json(running())["staged"], nullptr);
     EXPECT_EQ(updates_json(in_policy_state("none"))["policy_state"], "none");
@@ -204,7 +222,7 @@ TEST(UpdateProperties, AreReadByTheirNames) {
                                      {sdbus::PropertyName{"RebootAt"}, sdbus::Variant{now}}});
     EXPECT_EQ(updates_json(updates), nlohmann::ordered_json::parse(R"({"policy_state": "trial", "error": "", "reason": "",
         "running": {"version": "2.0", "file": "lethe_2.0+3.efi", "secure_boot": true, "trial": true},
-        "staged": {"version": "2.0", "file": "lethe_2.0+3.efi", "state": "failed", "tries_left": 2, "tries_done": 1},
+        "staged": {"version": "2.0", "file": "lethe_2.0+3.efi", "state": "failed", "tries_left": 2, "tries_done": 1, "trials": 0, "again": 0},
         "admitted": ["1.2"], "last_failure": "why", "reboot_at": 1763763300})"));
 }
 

@@ -152,6 +152,7 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             .boot_complete = [this]() -> Result<bool> { return running_->complete; },
             .clean_variables = [this]() -> Result<std::vector<std::string>> { return std::exchange(left_variables, {}); },
             .last_update = last_update(),
+            .now = [this] { return now; },
             .progress = [](std::string_view, unsigned) {}};
 }
 

@@ -41,6 +41,7 @@ public:
 
     UpdateState state;
     std::set<std::string> unhealthy;          ///< versions that never become healthy
+    std::set<std::string> offline;            ///< versions that are healthy in all but the network
     std::set<std::string> read_only;          ///< files in /EFI/Linux that FAT has as such: the boot loader cannot rename them, and goes on
     std::vector<std::string> left_variables;  ///< of boot loader and stub, by another system
     bool adds_a_driver = false;               ///< something on the disk or on a card does, which nobody signed
@@ -60,7 +61,8 @@ public:
     UpdateService& service() { return running_->service; }
     BootedPcrlock& pcrlock() { return running_->pcrlock; }
     const std::string& version() const { return running_->release.version; }
-    Result<void> committed;  ///< what lethe-commit came to
+    std::chrono::sys_seconds now{std::chrono::hours(1'000'000)};  ///< the clock
+    Result<void> committed;                                       ///< what lethe-commit came to
     /// The vault opened in both of its phases in this boot, and was the one that was sealed.
     bool opened = false;
 

@@ -119,10 +119,11 @@ bool BootingMachine::run_services() {
     service().settle();
     look_at_name();
     keep_note();
-    if ((state.vault && !opened) || unhealthy.contains(version())) {
+    if ((state.vault && !opened) || unhealthy.contains(version()) || offline.contains(version())) {
         if (!on_trial()) return true;
         before("the health check notes why");
-        EXPECT_TRUE(last_update().write(version(), "relay a: no circuit"));
+        const bool network_alone = (!state.vault || opened) && !unhealthy.contains(version());
+        EXPECT_TRUE(last_update().write(last_update().of_trial(version(), "relay a: no circuit", network_alone)));
         keep_note();
         return false;
     }

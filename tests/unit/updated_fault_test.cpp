@@ -135,6 +135,36 @@ TEST_P(FailingUpdates, AnAbortThatFailsCanBeDoneAgain) {
     EXPECT_GT(fail_everywhere(abort, expect), 30U);
 }
 
+// Of a release that lacked the network alone, whatever fails of its staging: in the end it is staged, from what lies there or by hand.
+TEST_P(FailingUpdates, AStagingAgainThatFailsCanBeDoneAgain) {
+    const Work retry = [](BootingMachine& machine) -> Result<void> {
+        const auto refuse = std::exchange(machine.refuse, [](const std::string&) -> Result<void> { return {}; });
+        EXPECT_TRUE(machine.service().stage(machine.built({.version = "2"}), {}));
+        machine.offline = {"2"};
+        machine.boot_until_it_stays();
+        machine.offline.clear();
+        machine.refuse = refuse;
+        EXPECT_EQ(machine.service().status().staged->state, StagedState::waiting);
+        TRY(machine.service().retry(true));
+        return {};
+    };
+    const auto expect = [](BootingMachine& machine, bool) {
+        EXPECT_EQ(machine.vault(), machine.state.vault);
+        machine.service().settle();
+        const auto& staged = machine.service().status().staged;
+        if (!staged) {
+            EXPECT_TRUE(machine.service().stage(machine.built({.version = "2"}), {}));
+        } else if (staged->state == StagedState::waiting) {
+            const auto again = machine.service().retry(true);
+            EXPECT_TRUE(again) << again.error().message;
+        }
+        expect_healthy(machine, {"1", "2"});
+        expect_boot(machine);
+        EXPECT_EQ(machine.version(), "2");
+    };
+    EXPECT_GT(fail_everywhere(retry, expect), 30U);
+}
+
 TEST_P(FailingUpdates, ACommitThatFailsIsDoneAtTheNextStart) {
     const Work boot_and_commit = [](BootingMachine& machine) -> Result<void> {
         stage_2_without_fault(machine);

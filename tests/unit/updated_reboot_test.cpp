@@ -139,6 +139,19 @@ TEST_F(RebootsOf, ARelayThatWouldLoseAFlagAreRefusedUnlessUrgent) {
     EXPECT_EQ(system.steps.back(), "reboot");
 }
 
+TEST_F(RebootsOf, AMachineSoonAreNowUnlessItCostsAFlag) {
+    ASSERT_TRUE(reboots.reboot_soon());
+    EXPECT_EQ(system.steps.back(), "reboot");
+    system.away = 1h;
+    system.known = {relay("a", {"Running", "Stable"})};
+    system.known[0].standing.run = std::chrono::days(30);
+    system.steps.clear();
+    const auto soon = reboots.reboot_soon();
+    ASSERT_FALSE(soon) << "a flag is at risk in the quiet window as well";
+    EXPECT_EQ(soon.error().kind, ErrorKind::wrong_state);
+    EXPECT_THAT(system.steps, IsEmpty());
+}
+
 TEST_F(RebootsOf, ARelayWhoseFlagNoWaitingSavesAreDone) {
     system.away = 1h;
     system.known = {relay("a", {"Running", "HSDir"})};

@@ -15,19 +15,70 @@ sys.path.insert(0, str(SOURCE / "tools/lib"))
 import enrolment
 
 STUB = "/usr/lib/systemd/boot/efi/addonx64.efi.stub"
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+PIN, WRONG_PIN = "open sesame", "open barley"
+SIGN_AS_MKOSI = """keys_run bash -euc '
+    /usr/lib/systemd/systemd-keyutil validate --private-key-source provider:pkcs11 --private-key /run/lethe-keys/db.key --certificate /run/lethe-keys/db.pem
+    ukify build --linux "$2" --no-sign-kernel --signtool systemd-sbsign --signing-provider pkcs11 --secureboot-private-key /run/lethe-keys/db.key \
+        --secureboot-certificate /run/lethe-keys/db.pem --output "$1"' sign "$1" "$2" """
 
 
-def shell(folder, script, *arguments):
+def shell(folder, script, *arguments, environment={}):
     """A script after both libraries, with keys and cache in this folder alone."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "LETHE_CACHE": str(folder / "cache")}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "LETHE_CACHE": str(folder / "cache"),
+                   **environment}
     libraries = "set -euo pipefail; . tools/lib/trixie.sh; . tools/lib/keys.sh; "
     return subprocess.run(["bash", "-c", libraries + script, "keys_test", *map(str, arguments)], cwd=SOURCE, env=environment,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
 
+class Token:
+    """A token in a folder, and the environment in which a program finds it."""
+
+    def __init__(self, folder, label):
+        self.folder, self.label = folder, label
+        (folder / "tokens").mkdir()
+        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+        for name, text in (("right", PIN), ("wrong", WRONG_PIN)):
+            (folder / name).write_text(text + "\n")
+        self.environment = {"PATH": os.environ["PATH"], "SOFTHSM2_CONF": str(folder / "softhsm2.conf")}
+        self.run("softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "12345678", "--pin", PIN)
+
+    def run(self, *command):
+        return done(subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60))
+
+    def make_key(self, name, *options):
+        self.run("pkcs11-tool", "--module", SOFTHSM, "--token-label", self.label, "--login", "--pin", PIN, "--keypairgen", "--key-type", "rsa:2048",
+                 "--sensitive", "--label", name, *options)
+
+    def uri(self, label=None):
+        return f"pkcs11:token={label or self.label}?module-path={SOFTHSM}"
+
+    def shell(self, script, *arguments, pin="right", uri=None):
+        """A script after the preparation of the production keys in the token; its own arguments begin at $1."""
+        prepare = 'keys_choose production; keys_prepare "$1" "$2"; shift 2; '
+        return shell(self.folder, prepare + script, self.folder / pin if pin else "", uri or self.uri(), *arguments,
+                     environment={"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf")})
+
+    def certificates(self):
+        return sorted(path.name for path in (self.folder / "data/lethe/production").glob("*"))
+
+
 def done(run):
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+def refused(run, *says):
+    assert run.returncode != 0 and "signed" not in run.stdout and all(part in run.stderr for part in says), (run.returncode, run.stdout, run.stderr)
+    assert PIN not in run.stderr and PIN.split()[1] not in run.stderr and WRONG_PIN not in run.stderr, run.stderr
+
+
+def read_octets(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # the process has ended
+        return b""
 
 
 def der(kind, contents):
@@ -88,6 +139,9 @@ class Checks:
     def enrolment_files(self):
         keys, out = self.sets["production"], self.folder / "auth"
         done(shell(self.folder, 'keys_choose production; keys_run python3 -B tools/lib/enrolment.py /run/lethe-keys "$1"', out))
+        self.check_enrolment(keys, out)
+
+    def check_enrolment(self, keys, out):
         for name, (vendor, signer) in enrolment.VARIABLES.items():
             octets = (out / f"{name}.auth").read_bytes()
             length = int.from_bytes(octets[16:20], "little")
@@ -97,6 +151,55 @@ class Checks:
             assert self.verifies(signature, message, keys / f"{signer}.pem"), name
             assert not self.verifies(signature, message[:-1] + bytes([message[-1] ^ 1]), keys / f"{signer}.pem"), name
             assert not self.verifies(signature, message, self.sets["debug"] / f"{signer}.pem"), name
+
+    def token_signs(self):
+        with tempfile.TemporaryDirectory() as name:
+            token = Token(Path(name), "Lethe")
+            for key in enrolment.VARIABLES:
+                token.make_key(key)
+            signed, out, keys = token.folder / "signed", token.folder / "auth", token.folder / "data/lethe/production"
+            signs = SIGN_AS_MKOSI + "; keys_run python3 -B tools/lib/enrolment.py /run/lethe-keys \"$3\""
+            done(token.shell(signs, signed, STUB, out))
+            assert token.certificates() == ["KEK.pem", "PK.pem", "db.pem"], token.certificates()
+            made = {path: path.read_bytes() for path in keys.glob("*.pem")}
+            verified = {certificate: subprocess.run(["sbverify", "--cert", certificate, signed], capture_output=True).returncode == 0
+                        for certificate in made}
+            assert verified == {path: path.name == "db.pem" for path in made}, verified
+            self.check_enrolment(keys, out)
+            seen = done(token.shell("keys_run bash -c 'cat /run/lethe-keys/*.key; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr \\\\0 \\\\n'"))
+            assert seen.count("BEGIN PKCS#11 PROVIDER URI") == 3 and "PRIVATE KEY" not in seen and PIN not in seen, seen
+            assert made == {path: path.read_bytes() for path in keys.glob("*.pem")}, "the certificates were made twice"
+            assert not [path for path in Path("/proc").glob("[0-9]*/environ") if name.encode() in read_octets(path)], "the token's server runs on"
+
+            # The certificates are of these keys: another token is refused, and so are keys in files, of which there are none.
+            another = Token(self.folder_in(name, "another"), "Another")
+            another.make_key("PK")
+            refused(shell(token.folder, 'keys_choose production; keys_prepare "$1" "$2"', token.folder / "right", another.uri(),
+                          environment={"SOFTHSM2_CONF": another.environment["SOFTHSM2_CONF"]}), "certificate of another key than PK")
+            refused(shell(token.folder, "keys_choose production; keys_prepare ''"), "PK.key", "--pkcs11")
+            assert made == {path: path.read_bytes() for path in keys.glob("*")}
+
+    def token_refuses(self):
+        with tempfile.TemporaryDirectory() as name:
+            token = Token(Path(name), "Lethe")
+            for key in ("PK", "KEK"):
+                token.make_key(key)
+            refused(token.shell("echo signed"), "no private key db in the token pkcs11:token=Lethe")
+            refused(token.shell("echo signed", pin="wrong"), "refuses the PIN")
+            refused(token.shell("echo signed", uri=token.uri("Nix")), "no such token: pkcs11:token=Nix")
+            refused(token.shell("echo signed", pin=None), "PIN", "--passphrase-file")
+            refused(token.shell("echo signed", uri="pkcs11:token=Lethe?module-path=/nonexistent"), "no PKCS #11 module /nonexistent")
+            for uri, said in ((f"pkcs11:token=Lethe?pin-value={PIN.split()[1]}", "PIN does not belong"), ("pkcs11:token=Lethe;object=db", "names the token"),
+                              ("token=Lethe", "wants a URI"), ("pkcs11:token=Lethe&pin-value=1", "wants a URI")):
+                refused(token.shell("echo signed", uri=uri), said)
+            assert token.certificates() == [], token.certificates()
+            token.make_key("db")
+            assert done(token.shell("echo signed")).split() == ["signed"]
+
+    def folder_in(self, folder, name):
+        made = Path(folder) / name
+        made.mkdir()
+        return made
 
     def verifies(self, signature, message, certificate):
         """openssl wants the ContentInfo around it that the firmware does not."""
@@ -118,6 +221,8 @@ def main():
             "a passphrase protects them; a wrong one and none are refused": checks.passphrase,
             "what the debug key signs does not verify with the production certificate": checks.signs_its_own,
             "the files for the firmware hold the certificates and verify; a changed one does not": checks.enrolment_files,
+            "keys in a token sign as mkosi does, and for the firmware; what is handed out is a reference": checks.token_signs,
+            "a wrong PIN, no such token, no such key: each is said, and nothing is made": checks.token_refuses,
         }
         print(f"1..{len(all_of_them)}")
         failed = 0

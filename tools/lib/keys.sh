@@ -1,15 +1,17 @@
 # Sourced after trixie.sh: the keys that sign images, and what a firmware gets to know of them.
 #
 #   keys_choose PROFILE             sets keys_set (debug or production) and keys, its folder; certificates, which anyone may see
-#   keys_prepare PASSPHRASE_FILE    makes the keys that are missing; without a file, keys that are protected ask at the terminal
-#   keys_run COMMAND ...            runs a command on Debian 13 that finds the keys, in clear, in /run/lethe-keys
+#   keys_prepare PASSPHRASE_FILE [URI]
+#                                   makes the keys that are missing; without a file, keys that are protected ask at the terminal. With the URI
+#                                   of a PKCS #11 token, the keys in it are used, which the passphrase, its PIN, opens; it makes none
+#   keys_run COMMAND ...            runs a command on Debian 13 that finds the keys, in clear or as references to the token, in /run/lethe-keys
 #   keys_vm COMMAND ...             runs one that signs releases of the debug profile in tests: $LETHE_KEYS is that set's folder
 #
 # A set is PK, KEK and db: NAME.key (PKCS #8, readable by its owner alone) and NAME.pem, a certificate. db signs images; PK and KEK are what
-# the firmware wants to see above it. Debug images have a set of their own: no machine that believes production believes them.
+# the firmware wants to see above it. Of keys in a token (tools/lib/token.py) the set has the certificates alone. Debug images have a set of their own: no machine that believes production believes them.
 
 lethe_keys=${XDG_DATA_HOME:-$HOME/.local/share}/lethe
-keys_passphrase=
+keys_passphrase= keys_token=
 
 keys_choose() {
     case $1 in
@@ -21,21 +23,30 @@ keys_choose() {
 
 keys_prepare() {
     local file=$1 name
+    keys_token=${2:-}
     (umask 077; mkdir -p "$keys")
     chmod 700 "$lethe_keys" "$keys"
     mkdir -p "$certificates"
-    if [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
+    if [ -z "$keys_token" ] && [ ! -e "$keys/db.pem" ] && [ -e "$LETHE_CACHE/keys/db.key" ]; then
         say "making new keys: $LETHE_CACHE/keys, which signed every profile, is no longer used; move its files to $keys to sign with them again"
     fi
     if [ -n "$file" ]; then
         IFS= read -r keys_passphrase <"$file" || [ -n "$keys_passphrase" ] || die "no passphrase in $file"
         [ ${#keys_passphrase} -ge 4 ] || die "the passphrase in $file has less than 4 characters"
+    elif [ -n "$keys_token" ]; then
+        [ -t 0 ] || die "the token wants its PIN; give it with --passphrase-file"
+        IFS= read -rsp "PIN of the token: " keys_passphrase && echo >&2
     elif grep -qs 'ENCRYPTED' "$keys"/*.key; then
         [ -t 0 ] || die "the keys in $keys have a passphrase; give --passphrase-file"
         IFS= read -rsp "Passphrase of the keys in $keys: " keys_passphrase && echo >&2
     fi
+    if [ -n "$keys_token" ]; then keys_run true || die "can't sign with the keys in the token"; fi
     for name in PK KEK db; do
-        if [ ! -e "$keys/$name.pem" ]; then
+        if [ -n "$keys_token" ]; then
+            :
+        elif [ -e "$keys/$name.pem" ]; then
+            [ -e "$keys/$name.key" ] || die "there is no $keys/$name.key beside its certificate; give --pkcs11 if the key lies in a token"
+        else
             say "making the $keys_set key $name in $keys"
             keys_make "$name"
         fi
@@ -63,6 +74,11 @@ keys_make() {
 }
 
 keys_run() {
+    if [ -n "$keys_token" ]; then
+        printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private \
+            python3 -B "$lethe_top/tools/lib/token.py" "$keys" "$keys_set" "$keys_token" "$@"
+        return
+    fi
     printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private bash -euc '
         folder=$1; shift
         IFS= read -r passphrase
