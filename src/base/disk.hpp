@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.hpp"
 #include "base/octets.hpp"
 
 namespace lethe {
@@ -40,6 +41,10 @@ public:
     /// How many octets there is room for besides what the files have already.
     /// @error wrong_state  no other files fit here than those that it has a fixed place for: a store in the TPM.
     virtual Result<std::uint64_t> free_octets() const = 0;
+
+    /// Keeps every other process that calls this waiting, for as long as the result lives. Where there is nothing to hold on to, it keeps
+    /// nobody.
+    virtual Result<Fd> exclude() { return Fd(); }
 
     /// A store's slots are padded to a multiple of this, so that files seldom grow.
     virtual std::size_t block_octets() const = 0;

@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -26,6 +27,15 @@ public:
         std::vector<std::string> names;
         while (const dirent* entry = readdir(entries.get())) names.emplace_back(entry->d_name);
         return names;
+    }
+
+    // The folder's own: a file would outlive whoever made it. Of another open file, so that it excludes this process as well.
+    Result<Fd> exclude() override {
+        Fd folder(openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (folder.get() < 0) return fail_errno(errno, path_.native());
+        while (flock(folder.get(), LOCK_EX) != 0)
+            if (errno != EINTR) return fail_errno(errno, path_.native());
+        return folder;
     }
 
     Result<bool> exists(const std::string& file) const override {

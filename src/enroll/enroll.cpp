@@ -32,7 +32,9 @@ Result<void> erase_objects(Store& store) {
 // On an installed host somebody may use systemd-pcrlock for a disk. It knows one policy a machine.
 Result<void> check_no_other_policy(Pcrlock& pcrlock) {
     const auto file = pcrlock.policy_file();
-    if (file ? file->nv_handle == policy_index_handle : file.error().kind == ErrorKind::not_found) return {};
+    if (file ? file->nv_handle == first_handles.policy || file->nv_handle == second_handles.policy
+             : file.error().kind == ErrorKind::not_found)
+        return {};
     return fail(ErrorKind::wrong_state,
                 "systemd-pcrlock has a policy on this machine that is not Lethe's: remove it first with `systemd-pcrlock remove-policy`");
 }

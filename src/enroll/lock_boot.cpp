@@ -45,8 +45,8 @@ Result<LockedBoot> lock_boot(const EnrolmentPorts& ports, std::span<const unsign
 }
 
 Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, const PolicyKeys& keys) {
-    ports.progress(std::format("making the policy in NV index {:#x}", policy_index_handle));
-    const PolicyFile file = TRY(make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, keys.pin, boot.log));
+    ports.progress(std::format("making the policy in NV index {:#x}", keys.index));
+    const PolicyFile file = TRY(make_checked_policy(ports.tpm, ports.pcrlock, boot.pcrs, keys, boot.log));
     ports.progress("writing the policy to the store");
     TRY(ports.store.write_framed({ObjectKind::policy, ""}, as_octets(file.json)));
     if (ports.store_in_tpm) return {};
@@ -54,21 +54,19 @@ Result<void> make_policy(const EnrolmentPorts& ports, const LockedBoot& boot, co
 }
 
 Result<void> anchor_store(const EnrolmentPorts& ports, const VaultKeys& key) {
-    ports.progress(std::format("anchoring the store in NV index {:#x}", anchor_index_handle));
+    ports.progress(std::format("anchoring the store in NV index {:#x}", key.handles().anchor));
     TRY(Anchor(ports.store, ports.store_in_tpm, ports.tpm, key)
             .make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())));
     return clear_mark(ports.tpm);
 }
 
 Result<bool> policy_index_exists(Tpm& tpm) {
-    const auto index = tpm.nv_index(policy_index_handle);
-    if (index) return true;
-    if (index.error().kind == ErrorKind::not_found) return false;
-    return std::unexpected(index.error());
+    return TRY(index_exists(tpm, first_handles.policy)) || TRY(index_exists(tpm, second_handles.policy));
 }
 
 Result<void> remove_policy(const EnrolmentPorts& ports) {
-    if (TRY(policy_index_exists(ports.tpm))) TRY(ports.tpm.nv_undefine(policy_index_handle));
+    TRY(undefine_if_there(ports.tpm, first_handles.policy));
+    TRY(undefine_if_there(ports.tpm, second_handles.policy));
     return ports.pcrlock.remove_policy_file();
 }
 

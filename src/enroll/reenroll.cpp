@@ -71,7 +71,8 @@ Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, Vaul
     TRY(remove_policy(ports));
     TRY(make_policy(ports, boot, key.policy_keys()));
     ports.progress("sealing the vault key to this TPM");
-    auto vault = TRY(seal_vault_key(ports.tpm, policy_index_handle, std::move(key)));
+    const std::uint32_t index = key.handles().policy;
+    auto vault = TRY(seal_vault_key(ports.tpm, index, std::move(key)));
     vault.record.recovery = box_vault_key(vault.key, recipient);
     ports.progress("storing the vault");
     TRY(replace_vault(ports.store, vault.record));
@@ -89,7 +90,7 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
     TRY(check_shut(ports));
     TRY(check_boot(ports, request.insecure_boot));
     ports.progress("opening the vault with the recovery key");
-    auto key = TRY(unbox_vault_key(*record.recovery, request.key));
+    auto key = TRY(unbox_vault_key(*record.recovery, request.key, record.handles()));
     const auto recipient = public_key_of(request.key);
     const auto keyring = open_keyring(ports.store, ports.store_in_tpm, key);
     const auto roster = TRY(keyring->roster());

@@ -19,7 +19,7 @@
 namespace lethe {
 namespace {
 
-constexpr std::size_t passphrase_limit_octets = 1024;
+constexpr std::size_t passphrase_limit_octets = 1024, policy_file_limit_octets = 64 * 1024;
 
 using VariantMap = std::map<std::string, sdbus::Variant>;
 
@@ -112,10 +112,19 @@ private:
     void ForgetRelay(const std::string& name, const std::string& fingerprint) override {
         change([&] { return service_.forget_relay(name, fingerprint); });
     }
-    void SetRecoveryKey(const std::string& key) override {
+    std::tuple<uint32_t, sdbus::UnixFd> BeginRekeying() override {
+        return answer([&] -> Result<std::tuple<uint32_t, sdbus::UnixFd>> {
+            const auto keys = TRY(service_.begin_rekeying());
+            const auto file = TRY(sealed_memory_file(keys.pin.expose()));
+            return std::tuple{keys.index, sdbus::UnixFd{file.get()}};  // duplicates it
+        });
+    }
+    void SetRecoveryKey(const std::string& key, const sdbus::UnixFd& policy) override {
         change([&] -> Result<void> {
-            if (key.empty()) return service_.set_recovery_key(std::nullopt);
-            return service_.set_recovery_key(TRY(parse_recovery_public(key)));
+            const Secret file = TRY(read_secret_descriptor(policy.get(), "the policy file", policy_file_limit_octets));
+            std::optional<RecoveryPublicKey> recipient;
+            if (!key.empty()) recipient = TRY(parse_recovery_public(key));
+            return service_.set_recovery_key(recipient, as_text(file.expose()));
         });
     }
     sdbus::UnixFd PolicyKeys() override {

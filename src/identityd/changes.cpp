@@ -183,18 +183,6 @@ Result<void> IdentityService::finish_forgetting(Roster& roster, const std::strin
     return {};
 }
 
-Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPublicKey>& key) {
-    const Settled settled(*this);
-    auto& keyring = *TRY(open_keyring());
-    TRY(keyring.set_recovery_key(key));
-    recovery_key_.reset();
-    TRY(open_->anchor->settle());
-    open_ = TRY(open());  // with the vault key in hand for a moment, its box is made anew
-    if (recovery_trouble_) return std::unexpected(*recovery_trouble_);
-    if (recovery_key_ != key) return fail(ErrorKind::corrupt, "the store gives back another recovery key than was written");
-    return {};
-}
-
 Result<void> IdentityService::verify(const std::string& name) const {
     const auto relay = relays_.find(name);
     if (relay == relays_.end()) return fail(ErrorKind::not_found, "there is no relay {}", name);

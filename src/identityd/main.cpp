@@ -1,5 +1,6 @@
 
 #include <cstdlib>
+#include <ranges>
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
@@ -23,10 +24,17 @@ static Result<OpenedStore> open_store_here() { return open_machine_store(open_ma
 
 static FirmwareState read_firmware() { return read_firmware_state(test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars")); }
 
-static Result<std::optional<VaultKeys>> keys_of_before() {
-    const auto kept = TRY(kept_keys());
-    if (!kept) return std::nullopt;
-    return TRY(VaultKeys::decode(*kept));
+static Result<std::vector<VaultKeys>> keys_of_before() {
+    std::vector<VaultKeys> keys;
+    for (const auto& kept : TRY(kept_keys()) | std::views::values) keys.push_back(TRY(VaultKeys::decode(kept)));
+    return keys;
+}
+
+static Result<void> keep(const VaultKeys& in_force, const VaultKeys* next) {
+    // The new ones are kept before the others are dropped.
+    if (next) return keep_keys("next", next->encode());
+    TRY(keep_keys("keys", in_force.encode()));
+    return drop_keys("next");
 }
 
 static Result<void> run() {
@@ -35,7 +43,7 @@ static Result<void> run() {
     MachineKeyPlace place(places);
     IdentityService service(open_store_here, open_machine_tpm, place, read_firmware);
     service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); },
-                      [](const VaultKeys& keys) { return keep_keys(keys.encode()); }, TRY(keys_of_before()));
+                      keep, TRY(keys_of_before()));
     const auto configuration = read_configuration();
     // Without it the store is not opened either, and why not is said there.
     if (configuration) service.pin(configuration->fingerprints);

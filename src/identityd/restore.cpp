@@ -25,7 +25,8 @@ Error IdentityService::why_no_vault() {
     const Error not_enrolled{ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root"};
     const auto tpm = open_tpm_();
     if (!tpm || read_mark(**tpm).value_or(UnderWay::nothing) == UnderWay::enrolment) return not_enrolled;
-    const bool has_policy = (*tpm)->nv_index(policy_index_handle).has_value();
+    const bool has_policy =
+        index_exists(**tpm, first_handles.policy).value_or(false) || index_exists(**tpm, second_handles.policy).value_or(false);
     if (!has_policy && !anchor_exists(**tpm).value_or(false)) return not_enrolled;
     vault_.state = VaultState::shut;
     return {ErrorKind::rollback,
@@ -33,27 +34,38 @@ Error IdentityService::why_no_vault() {
             "identities back with `lethectl enroll --discard` and `lethectl identity recover`"};
 }
 
-void IdentityService::open_once(RecordWord close, std::function<Result<void>(const VaultKeys& keys)> keep, std::optional<VaultKeys> kept) {
+void IdentityService::open_once(RecordWord close, KeyKeeper keep, std::vector<VaultKeys> kept) {
     close_ = std::move(close);
     keep_ = std::move(keep);
-    keys_ = std::move(kept);
+    kept_ = std::move(kept);
+}
+
+// Of the keys that were kept, those of the vault as the store has it: a new vault key may have been put in force since.
+Result<void> IdentityService::take_kept(const Store& store) {
+    if (kept_.empty()) return {};
+    const HandleSet handles = TRY(read_vault_record(store)).handles();
+    const auto found = std::ranges::find(kept_, handles, &VaultKeys::handles);
+    if (found != kept_.end()) keys_ = std::move(*found);
+    kept_.clear();
+    return keys_ ? keep_(*keys_, nullptr) : Result<void>();
 }
 
 // The vault key itself, when it has to be opened now: what derives from it is kept at once, since nothing opens it later in this boot.
 Result<std::optional<VaultKey>> IdentityService::find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files) {
+    TRY(take_kept(store));
     if (keys_ && close_) return std::nullopt;
     auto key = TRY(open_vault_with(store, tpm, files));
     VaultKeys derived = key.copy();
-    if (keep_) TRY(keep_(derived));
+    if (keep_) TRY(keep_(derived, nullptr));
     keys_ = std::move(derived);
     return key;
 }
 
 // Not where an earlier release has made the policy: systemd-pcrlock alone can write that again, in a boot that it admits.
 Result<void> IdentityService::close_vault(const Store& store, bool opened_now) {
-    if (!close_ || store_standing_.taken_over) return {};
+    if (!close_ || (store_standing_.taken_over && !store_standing_.rekeyed)) return {};
     const auto tpm = TRY(open_tpm_());
-    const auto in_force = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files); });
+    const auto in_force = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files, keys_->handles().policy); });
     if (in_force) return close_opening(*tpm, in_force->policy, close_);
     return opened_now ? Result<void>(std::unexpected(in_force.error())) : Result<void>();
 }
@@ -65,27 +77,37 @@ Result<IdentityService::Vault> IdentityService::open_the_vault() {
     auto tpm = TRY(open_tpm_());
     const auto files = TRY(read_policy_files(*store));
     auto key = TRY(find_keys(*store, *tpm, files));
-    auto pcrs = pcrs_in_force(*tpm, files).value_or(std::vector<unsigned>{});
+    auto pcrs = pcrs_in_force(*tpm, files, keys_->handles().policy).value_or(std::vector<unsigned>{});
     auto anchor = std::make_shared<Anchor>(*store, opened.in_tpm, open_tpm_, std::move(tpm), *keys_);
     return Vault{std::move(store), opened.in_tpm, std::move(key), std::move(pcrs), std::move(anchor)};
 }
 
 // The vault key lives in this function alone.
 Result<IdentityService::Open> IdentityService::open() {
-    auto [store, in_tpm, key, pcrs, anchor] = TRY(open_the_vault());
+    Vault vault = TRY(open_the_vault());
+    Open opened = TRY(take(vault));
+    if (!recovery_trouble_)
+        if (const auto followed = follow_recovery_key(*opened.store, vault.key); !followed) recovery_trouble_ = followed.error();
+    return opened;
+}
+
+// Of the vault it moves everything but the key.
+Result<IdentityService::Open> IdentityService::take(Vault& vault) {
+    auto& [store, in_tpm, key, pcrs, anchor] = vault;
     const auto compared = anchor->open(clock_());
     store_standing_ = anchor->standing();
     TRY(close_vault(*store, key.has_value()));
     TRY(compared);
     store->watch(anchor);
+    rekeying_trouble_.reset();
+    if (const auto finished = finish_rekeying(*store, in_tpm); !finished) rekeying_trouble_ = finished.error();
     auto keyring = lethe::open_keyring(*store, in_tpm, *keys_);
-    Open vault{std::move(store), std::move(keyring), std::move(pcrs), std::move(anchor),
-               export_authentication(keys_->kind_key(ObjectKind::identity))};
-    auto recovery_key = vault.keyring->recovery_key();
-    auto followed = recovery_key.transform([&](const auto& setting) { recovery_key_ = setting; });
-    if (followed) followed = follow_recovery_key(*vault.store, key);
-    recovery_trouble_ = followed ? std::nullopt : std::optional(followed.error());
-    return vault;
+    Open opened{std::move(store),  std::move(keyring), std::move(pcrs),
+                std::move(anchor), in_tpm,             export_authentication(keys_->kind_key(ObjectKind::identity))};
+    const auto recovery_key = opened.keyring->recovery_key();
+    if (recovery_key) recovery_key_ = *recovery_key;
+    recovery_trouble_ = recovery_key ? std::nullopt : std::optional(recovery_key.error());
+    return opened;
 }
 
 std::map<std::string, ObjectStanding> IdentityService::store_objects() const {

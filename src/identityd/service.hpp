@@ -25,6 +25,9 @@ public:
     using StoreOpener = std::function<Result<OpenedStore>()>;
     using Clock = std::function<std::chrono::sys_seconds()>;
 
+    /// Keeps these keys, and no others. @param next  of a vault key that is about to be put in force; none: nullptr.
+    using KeyKeeper = std::function<Result<void>(const VaultKeys& in_force, const VaultKeys* next)>;
+
     using FirmwareReader = std::function<FirmwareState()>;
 
     /// Borrows `place`. Touches nothing yet.
@@ -41,7 +44,7 @@ public:
     /// @param close  records that the vault was opened: close_opening().
     /// @param keep   keeps the keys for the next start of this daemon in this boot.
     /// @param kept   what the one before has kept.
-    void open_once(RecordWord close, std::function<Result<void>(const VaultKeys& keys)> keep, std::optional<VaultKeys> kept);
+    void open_once(RecordWord close, KeyKeeper keep, std::vector<VaultKeys> kept);
 
     /// Relays that never run with another identity than this one: lethe.conf(5), `Fingerprint`.
     void pin(std::map<std::string, PinnedFingerprint> fingerprints) { pinned_ = std::move(fingerprints); }
@@ -66,6 +69,9 @@ public:
     const std::optional<RecoveryPublicKey>& recovery_key() const { return recovery_key_; }
     /// Why the vault key is not sealed to the recovery key as it is set; none when it is.
     const std::optional<Error>& recovery_trouble() const { return recovery_trouble_; }
+
+    /// Why what a re-keying has left of another vault key is still there; none when nothing is.
+    const std::optional<Error>& rekeying_trouble() const { return rekeying_trouble_; }
 
     /// What lethe-updated changes the policy with. Lives as long as the vault stays open here. @error wrong_state  it is shut.
     Result<PolicyKeys> policy_keys() const;
@@ -105,8 +111,19 @@ public:
     /// @error invalid_argument  another fingerprint.
     Result<void> forget_relay(const std::string& name, const std::string& fingerprint);
 
-    /// Sets to whom exports and the vault key are sealed from now on; nothing: to nobody.
-    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key);
+    /// Begins with a new vault key, and gives what systemd-pcrlock makes the policy's new index with. What was begun before is given up,
+    /// whether or not it had come to an index.
+    /// @error wrong_state  somebody else has an NV index in the place of one that is needed.
+    Result<PolicyKeys> begin_rekeying();
+
+    /// Sets to whom exports and the vault key are sealed from now on; nothing: to nobody. That is a new vault key: everything is encrypted
+    /// again, and what opened the store before opens nothing in it any more.
+    ///
+    /// @param policy_file  systemd-pcrlock's, of the index that begin_rekeying() has named.
+    /// @error wrong_state      begin_rekeying() was not called; or the TPM has no room.
+    /// @error policy_mismatch  the new index does not admit exactly what the one in force does.
+    /// @error corrupt, rollback  an object cannot be read, which would be lost.
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file);
 
     /// Adopts the store as it is under the next generation, whatever has been put back, and starts over with it.
     /// @param generation  the store's, spelled out.
@@ -126,6 +143,7 @@ private:
         std::unique_ptr<Keyring> keyring;
         std::vector<unsigned> pcrs;  ///< that the policy in force holds
         std::shared_ptr<Anchor> anchor;
+        bool in_tpm;
         Secret export_authentication;
     };
     /// The vault, before anything is believed that the store says.
@@ -141,10 +159,12 @@ private:
 
     // restore.cpp
     Result<Vault> open_the_vault();
+    Result<void> take_kept(const Store& store);
     Result<void> close_vault(const Store& store, bool opened_now);
     Result<std::optional<VaultKey>> find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files);
     Error why_no_vault();
     Result<Open> open();
+    Result<Open> take(Vault& vault);
     Result<void> follow_recovery_key(Store& store, const std::optional<VaultKey>& key);
     void restore_relays();
     void restore_relay(Roster& roster, const std::string& name);
@@ -167,16 +187,24 @@ private:
     Result<void> expect_installed(const std::string& name) const;
     Result<void> check_pin(const std::string& name, const std::optional<RosterEntry::Fingerprint>& fingerprint) const;
 
+    // rekey.cpp
+    Result<void> finish_rekeying(Store& store, bool in_tpm);
+    Result<NewVault> rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file);
+    void give_up_rekeying(const Error& error);
+
     StoreOpener open_store_;
     TpmOpener open_tpm_;
     KeyPlace& place_;
     FirmwareReader read_firmware_;
     Clock clock_;
     RecordWord close_;
-    std::function<Result<void>(const VaultKeys& keys)> keep_;
+    KeyKeeper keep_;
+    std::vector<VaultKeys> kept_;  ///< until it is known which of them are in force
     std::map<std::string, PinnedFingerprint> pinned_;
     std::optional<VaultKeys> keys_;  ///< of the vault, from when it was opened in this boot; whether or not the store is accepted
     std::optional<Open> open_;
+    std::optional<VaultKey> next_;  ///< of a re-keying that has begun
+    std::optional<Error> rekeying_trouble_;
     VaultStatus vault_;
     FirmwareState firmware_;
     Insecurity insecurity_;

@@ -96,6 +96,14 @@ public:
         return save(ring);
     }
 
+    Result<std::vector<StoredPayload>> payloads(const std::optional<RecoveryPublicKey>& recovery) const override {
+        auto ring = TRY(load()).ring;
+        ring.recovery_key = recovery;
+        std::vector<StoredPayload> payloads;
+        payloads.emplace_back(keyring_id, encode_ring(ring));
+        return payloads;
+    }
+
 private:
     struct Loaded {
         CompactRing ring;

@@ -5,6 +5,7 @@
 
 #include "tor/key_set.hpp"
 #include "vault/recovery_key.hpp"
+#include "vault/rekey.hpp"
 #include "vault/roster.hpp"
 #include "vault/vault.hpp"
 
@@ -47,6 +48,11 @@ public:
     /// The recovery key that the operator has set. @error corrupt
     virtual Result<std::optional<RecoveryPublicKey>> recovery_key() const = 0;
     virtual Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key) = 0;
+
+    /// All that the keyring has in the store, as it is once the recovery key is this one: what a new vault key takes over
+    /// (vault/rekey.hpp).
+    /// @error corrupt, rollback  an object cannot be read: it would be lost. Names it.
+    virtual Result<std::vector<StoredPayload>> payloads(const std::optional<RecoveryPublicKey>& recovery) const = 0;
 };
 
 /// Borrows the store. Keeps the keys that it derives from the vault key, and not the vault key.

@@ -6,7 +6,7 @@ namespace lethe {
 
 namespace {
 
-const ObjectId recovery_id{ObjectKind::recovery, ""};
+const ObjectId recovery_id{ObjectKind::recovery, ""}, relays_id{ObjectKind::relays, ""};
 
 ObjectId identity_of(const std::string& relay) { return {ObjectKind::identity, relay}; }
 
@@ -51,6 +51,18 @@ public:
         if (!key) return store_.erase(recovery_id);
         TRY(store_.write(recovery_key_, recovery_id, encode_recovery_setting(*key)));
         return {};
+    }
+
+    Result<std::vector<StoredPayload>> payloads(const std::optional<RecoveryPublicKey>& recovery) const override {
+        std::vector<StoredPayload> payloads;
+        const auto add = [&](const Secret& key, const ObjectId& id) -> Result<void> {
+            payloads.emplace_back(id, TRY(store_.read(key, id)).payload);
+            return {};
+        };
+        if (TRY(store_.exists(relays_id))) TRY(add(relays_key_, relays_id));
+        for (const ObjectId& id : TRY(store_.list(ObjectKind::identity))) TRY(add(identity_key_, id));
+        if (recovery) payloads.emplace_back(recovery_id, encode_recovery_setting(*recovery));
+        return payloads;
     }
 
 private:

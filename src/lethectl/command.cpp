@@ -105,9 +105,9 @@ std::span<const Command> commands() {
         Command{"update abort", "", "take the staged release back (root)", update_abort, 0, 0, progress_options},
         Command{"update commit", "", "keep the running release, and shut the others out (root)", update_commit, 0, 0, progress_options},
         Command{"recovery-key new", "FILE", "make a pair; the secret half goes to a file, to be kept offline", recovery_key_new, 1, 1},
-        Command{"recovery-key set", "KEY", "seal exports and the vault key to this public key (root)", recovery_key_set, 1, 1},
+        Command{"recovery-key set", "KEY", "seal exports and a new vault key to this public key (root)", recovery_key_set, 1, 1},
         Command{"recovery-key show", "", "show the recovery key that is set", recovery_key_show},
-        Command{"recovery-key remove", "", "seal them to nobody any more (root)", recovery_key_remove},
+        Command{"recovery-key remove", "", "stop sealing to a recovery key (root)", recovery_key_remove},
     };
     return table;
 }

@@ -17,13 +17,14 @@ Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy&
 
 }  // namespace
 
-Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const Secret& pin, const EventLog& log) {
-    TRY(pcrlock.make_policy(pcrs, pin));
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const PolicyKeys& keys,
+                                       const EventLog& log) {
+    TRY(pcrlock.make_policy(pcrs, keys));
     PolicyFile file = TRY(pcrlock.policy_file());
     TRY(check_gate(pcrs, file.policy, TRY(before_opening(TRY(tpm.read_pcrs(pcrs)), log)), log));
-    if (file.nv_handle != policy_index_handle || !TRY(is_in_force(file.policy, TRY(tpm.nv_read(policy_index_handle)))))
+    if (file.nv_handle != keys.index || !TRY(is_in_force(file.policy, TRY(tpm.nv_read(keys.index)))))
         return fail(ErrorKind::policy_mismatch, "NV index {:#x} does not hold the digest of the policy that systemd-pcrlock wrote",
-                    policy_index_handle);
+                    keys.index);
     return file;
 }
 
@@ -39,14 +40,14 @@ Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const
     PolicyFile candidate = TRY(with_policy(in_force, wanted));
     candidate.generation = TRY(write_policy_slot(store, candidate, in_force));
     TRY(write_policy_copy(store, keys, candidate));
-    const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, keys.pin, log);
+    const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, keys, log);
     // What the index holds has to be in the store, whatever is wrong with it: without its file no boot opens the vault.
     if (const auto written = pcrlock.policy_file(); written && written->policy != wanted && written->policy != in_force.policy)
         TRY(write_policy_slot(store, *written, in_force));
     const PolicyFile made = TRY(checked);
     if (made.policy != wanted)
         return fail(ErrorKind::policy_mismatch, "systemd-pcrlock has made another policy than it predicted; it was written");
-    TRY(check_policy(tpm, change, made.policy, log, TRY(tpm.nv_read(policy_index_handle))));
+    TRY(check_policy(tpm, change, made.policy, log, TRY(tpm.nv_read(keys.index))));
     return candidate;
 }
 

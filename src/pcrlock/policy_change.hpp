@@ -8,10 +8,11 @@ namespace lethe {
 /// Makes the policy of the components that there are, which defines the NV index or rewrites it, and checks what was written: the policy
 /// file has every required PCR with its present value, and the index holds the digest of that file.
 ///
-/// @param pin  of the NV index.
+/// @param keys  say which index it is, and have its PIN.
 /// @param log  of this boot, to say why a PCR is not there.
 /// @error policy_mismatch  one of these does not hold.
-Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const Secret& pin, const EventLog& log);
+Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const PolicyKeys& keys,
+                                       const EventLog& log);
 
 /// A policy in the place of the one in force: what the components that there are admit.
 struct PolicyChange {

@@ -64,17 +64,18 @@ std::set<unsigned> pcrs_of(const PolicyFile& file) {
 
 }  // namespace
 
-Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files) {
+Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index) {
     const bool agree =
         !files.empty() && std::ranges::all_of(files, [&](const auto& file) { return pcrs_of(file) == pcrs_of(files.front()); });
     if (agree) return pcrs_of(files.front()) | std::ranges::to<std::vector>();
-    const PolicyFile confirmed = TRY(confirmed_policy_file(tpm, files));
+    const PolicyFile confirmed = TRY(confirmed_policy_file(tpm, files, index));
     return pcrs_of(confirmed) | std::ranges::to<std::vector>();
 }
 
-Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files) {
+Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index) {
+    const Octets content = TRY(tpm.nv_read(index));
     for (const PolicyFile& file : files) {
-        if (TRY(is_in_force(file.policy, TRY(tpm.nv_read(file.nv_handle))))) return file;
+        if (file.nv_handle == index && TRY(is_in_force(file.policy, content))) return file;
     }
     return fail(ErrorKind::rollback,
                 "no policy file in the store is the one that the TPM enforces: an older one was put back, or the newest was lost. "

@@ -26,13 +26,13 @@ Result<PolicyFile> with_policy(const PolicyFile& file, const PcrPolicy& policy);
 /// @error io
 Result<std::vector<PolicyFile>> read_policy_files(const Store& store);
 
-/// Of these, the one whose digest is what the NV index holds.
+/// Of these, the one of this NV index whose digest is what it holds.
 /// @error rollback   none is: an older policy has been put back, or the newer one is lost.
 /// @error not_found  the index is not defined.
-Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files);
+Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index);
 
 /// The PCRs that the policy in force holds, ascending. Asks the TPM only where the files hold different ones.
 /// @error as confirmed_policy_file()
-Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files);
+Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index);
 
 }  // namespace lethe

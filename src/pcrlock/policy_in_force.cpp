@@ -27,19 +27,19 @@ Result<Octets> public_area_of(const TpmReference& index) {
 
 // Once its PIN is given, systemd-pcrlock reads of the file what names the index. The blobs of its own PIN may be anything but empty.
 // Source: systemd 257, pcrlock.c, make_policy().
-Result<PolicyFile> policy_file_from_tpm(Tpm& tpm) {
-    const TpmReference index = TRY(tpm.nv_index(policy_index_handle));
+Result<PolicyFile> policy_file_from_tpm(Tpm& tpm, std::uint32_t handle) {
+    const TpmReference index = TRY(tpm.nv_index(handle));
     const TpmReference root = TRY(tpm.storage_root());
     const std::string no_pin = to_base64(as_octets("none"));
     const nlohmann::json document{{"pcrBank", "sha256"},
                                   {"pcrValues", nlohmann::json::array()},
-                                  {"nvIndex", policy_index_handle},
+                                  {"nvIndex", handle},
                                   {"nvHandle", to_base64(index.serialized)},
                                   {"nvPublic", to_base64(TRY(public_area_of(index)))},
                                   {"srkHandle", to_base64(root.serialized)},
                                   {"pinPublic", no_pin},
                                   {"pinPrivate", no_pin}};
-    return PolicyFile{{}, policy_index_handle, document.dump() + "\n"};
+    return PolicyFile{{}, handle, document.dump() + "\n"};
 }
 
 // The copy, when there is one that is in force.
@@ -49,17 +49,17 @@ Result<std::optional<PolicyFile>> confirmed_copy(Tpm& tpm, const Store& store, c
         return std::unexpected(version.error());
     if (!version) return std::nullopt;
     auto file = parse_policy_file(as_text(version->payload.expose()));
-    if (!file) return std::nullopt;
+    if (!file || file->nv_handle != keys.index) return std::nullopt;
     if (!TRY(is_in_force(file->policy, TRY(tpm.nv_read(file->nv_handle))))) return std::nullopt;
     return std::move(*file);
 }
 
 // What lies in the store, when it is in force.
-Result<std::optional<PolicyFile>> confirmed_slot(Tpm& tpm, const Store& store) {
+Result<std::optional<PolicyFile>> confirmed_slot(Tpm& tpm, const Store& store, std::uint32_t index) {
     const auto files = read_policy_files(store);
     if (!files && files.error().kind != ErrorKind::not_found) return std::unexpected(files.error());
     if (!files) return std::nullopt;
-    auto file = confirmed_policy_file(tpm, *files);
+    auto file = confirmed_policy_file(tpm, *files, index);
     if (file) return std::move(*file);
     if (file.error().kind == ErrorKind::rollback) return std::nullopt;
     return std::unexpected(file.error());
@@ -84,8 +84,16 @@ Result<void> write_policy_copy(Store& store, const PolicyKeys& keys, const Polic
     return {};
 }
 
+Result<void> drop_files_of_other_indices(Tpm& tpm, Store& store, std::uint32_t index) {
+    const auto files = TRY(read_policy_files(store));
+    if (files.size() == 2 && std::ranges::all_of(files, [&](const auto& file) { return file.nv_handle == index; })) return {};
+    const PolicyFile in_force = TRY(confirmed_policy_file(tpm, files, index));
+    TRY(store.write_framed_beside(policy_id, as_octets(in_force.json), in_force.generation));
+    return {};
+}
+
 Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const PolicyKeys& keys) {
-    auto slot = TRY(confirmed_slot(tpm, store));
+    auto slot = TRY(confirmed_slot(tpm, store, keys.index));
     auto copy = TRY(confirmed_copy(tpm, store, keys));
     if (slot && !copy) {
         TRY(write_policy_copy(store, keys, *slot));
@@ -99,7 +107,7 @@ Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const Polic
                                       : "the policy file in the store was lost or had been replaced by an older one, and was "
                                         "put back from its encrypted copy"};
     }
-    return PolicyFileInForce{TRY(policy_file_from_tpm(tpm)),
+    return PolicyFileInForce{TRY(policy_file_from_tpm(tpm, keys.index)),
                              "the policy file in force was lost with its copy; the policy is written again for the running release"};
 }
 

@@ -24,6 +24,11 @@ Result<std::uint64_t> write_policy_slot(Store& store, const PolicyFile& file, co
 /// @error io
 Result<void> write_policy_copy(Store& store, const PolicyKeys& keys, const PolicyFile& file);
 
+/// Leaves in the store's slots only policy files of this NV index, the one that opens the vault: a re-keying (vault/rekey.hpp) has brought
+/// one of another, or none is whole.
+/// @error rollback  none is in force.
+Result<void> drop_files_of_other_indices(Tpm& tpm, Store& store, std::uint32_t index);
+
 /// Finds the policy file in force and repairs what is damaged: a slot whose file is not the one of the copy, a copy that is missing (stores
 /// of earlier releases have none), both slots when neither is in force and the copy is. When all are lost, the file is made again from the
 /// TPM, without any value of a PCR: enough to write the next policy with its PIN, and admitting nothing by itself.

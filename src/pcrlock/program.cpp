@@ -97,12 +97,12 @@ Result<PcrPolicy> SystemdPcrlock::predict(std::span<const unsigned> pcrs) {
 }
 
 // --force: without it systemd-pcrlock compares its prediction with the file alone, whatever the index holds.
-Result<void> SystemdPcrlock::try_make_policy(std::span<const unsigned> pcrs, const std::string& recovery_pin) {
+Result<void> SystemdPcrlock::try_make_policy(std::span<const unsigned> pcrs, std::uint32_t index, const std::string& recovery_pin) {
     Result<void> made;
     for (int attempt = 0; attempt < make_policy_attempts; ++attempt) {
         const auto outcome =
-            call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", policy_index_handle),
-                  "--entry-token=literal:lethe", "--force", "--recovery-pin=" + recovery_pin, "--policy=" + paths_.policy.native()});
+            call({"make-policy", location, pcr_argument(pcrs), std::format("--nv-index={:#x}", index), "--entry-token=literal:lethe",
+                  "--force", "--recovery-pin=" + recovery_pin, "--policy=" + paths_.policy.native()});
         made = outcome ? Result<void>() : std::unexpected(outcome.error());
         if (made || made.error().kind != ErrorKind::policy_mismatch) break;
     }
@@ -111,17 +111,17 @@ Result<void> SystemdPcrlock::try_make_policy(std::span<const unsigned> pcrs, con
     return made;
 }
 
-Result<void> SystemdPcrlock::make_policy(std::span<const unsigned> pcrs, const Secret& pin) {
+Result<void> SystemdPcrlock::make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) {
     const auto credentials = paths_.scratch / "credentials";
     TRY(make_folder(credentials));
     TRY(make_folder(paths_.policy.parent_path()));
     const auto made = [&] -> Result<void> {
-        const PinCredential credential = TRY(PinCredential::write(credentials, pin));
-        return try_make_policy(pcrs, "query");
+        const PinCredential credential = TRY(PinCredential::write(credentials, keys.pin));
+        return try_make_policy(pcrs, keys.index, "query");
     }();
     if (made || !policy_file()) return made;
     // An index of an earlier release. When this fails, too, the first reason is the one that matters.
-    return try_make_policy(pcrs, "hide") ? Result<void>() : made;
+    return try_make_policy(pcrs, keys.index, "hide") ? Result<void>() : made;
 }
 
 Result<PolicyFile> SystemdPcrlock::policy_file() {

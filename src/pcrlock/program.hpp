@@ -5,6 +5,7 @@
 #include "base/process.hpp"
 #include "pcrlock/component.hpp"
 #include "pcrlock/policy_file.hpp"
+#include "vault/vault_keys.hpp"
 
 namespace lethe {
 
@@ -27,8 +28,8 @@ public:
     /// An index is rewritten on the PIN alone, whatever policy is in force and whatever the file says of its own PIN. Of one that an
     /// earlier release has made, nobody knows the PIN: it is rewritten as that release did, with the PIN that the file has sealed to the
     /// policy in force.
-    /// @param pin  of the index: PolicyKeys::pin.
-    virtual Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) = 0;
+    /// @param keys  say which index it is, and have its PIN.
+    virtual Result<void> make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) = 0;
 
     /// @error not_found  there is none.
     virtual Result<PolicyFile> policy_file() = 0;
@@ -67,7 +68,7 @@ public:
 
     Result<EventLog> log() override;
     Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
-    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) override;
+    Result<void> make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) override;
     Result<PolicyFile> policy_file() override;
     Result<void> write_policy_file(std::string_view json) override;
     Result<void> remove_policy_file() override;
@@ -78,7 +79,7 @@ public:
 
 private:
     Result<Outcome> call(std::vector<std::string> arguments);
-    Result<void> try_make_policy(std::span<const unsigned> pcrs, const std::string& recovery_pin);
+    Result<void> try_make_policy(std::span<const unsigned> pcrs, std::uint32_t index, const std::string& recovery_pin);
 
     Paths paths_;
 };

@@ -33,10 +33,10 @@ static std::chrono::seconds uptime() {
 }
 
 // lethe-identityd has them. This daemon's own restart needs nobody.
-static Result<VaultKeys> read_keys(std::optional<Secret> kept) {
-    if (kept) return VaultKeys::decode(*kept);
+static Result<VaultKeys> read_keys(const std::map<std::string, Secret>& kept) {
+    if (!kept.empty()) return VaultKeys::decode(kept.begin()->second);
     const Secret given = TRY(read_state_keys());
-    TRY(keep_keys(given));
+    TRY(keep_keys("keys", given));
     return VaultKeys::decode(given);
 }
 
@@ -47,7 +47,7 @@ static Result<void> run() {
     MachineStatePlace place(places);
     auto kept = TRY(kept_keys());
     StateService service(
-        open_store_here, open_machine_tpm, [&] { return read_keys(std::exchange(kept, std::nullopt)); }, place, configuration,
+        open_store_here, open_machine_tpm, [&] { return read_keys(std::exchange(kept, {})); }, place, configuration,
         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {

@@ -18,6 +18,12 @@ public:
     /// @error  as MinimalStates::read, but for not_found: nothing was ever written, and there is nothing to give then.
     Result<void> read();
 
+    /// What the former one knows goes on, under another vault key.
+    void take_from(MinimalKeeper former) {
+        written_ = std::move(former.written_);
+        current_ = std::move(former.current_);
+    }
+
     /// What there is of a relay with this identity.
     const MinimalState* find(const std::string& name, const RsaFingerprint& relay) const;
 

@@ -98,11 +98,14 @@ private:
     struct Open {
         std::unique_ptr<Tpm> tpm;
         std::unique_ptr<Store> store;
+        HandleSet handles;  ///< of the vault key
         MinimalKeeper minimal;
         std::optional<Snapshots> snapshots;  ///< none on a machine without a disk
     };
 
     Result<Open> open();
+    Result<Fd> write_alone();
+    Result<std::uint64_t> snapshot_alone(SnapshotCause cause);
     bool may_give() const { return standing_ == StateStanding::open || standing_ == StateStanding::minimal; }
     Result<Snapshot> read();
     void judge(const Error& error);

@@ -155,6 +155,11 @@ Result<void> StateService::write_minimal(SnapshotCause cause) {
 
 Result<std::uint64_t> StateService::snapshot(SnapshotCause cause) {
     if (!may_give()) return std::unexpected(*reason_);
+    const Fd alone = TRY(write_alone());
+    return snapshot_alone(cause);
+}
+
+Result<std::uint64_t> StateService::snapshot_alone(SnapshotCause cause) {
     const auto relays = TRY(place_.relays());
     for (const auto& [name, relay] : relays) adopt(name, relay);
     TRY(drop_forgotten(relays));
@@ -172,6 +177,7 @@ Result<std::uint64_t> StateService::snapshot(SnapshotCause cause) {
 
 Result<void> StateService::reset() {
     if (!open_) return std::unexpected(*reason_);
+    const Fd alone = TRY(write_alone());
     TRY(open_->minimal.reset());
     if (open_->snapshots) TRY(open_->snapshots->reset());
     states_.clear();

@@ -105,6 +105,14 @@ static Result<Digest> walk(const PcrPolicy& ordered, const PcrValues& values) {
     return digest;
 }
 
+Result<bool> admit_the_same(const PcrPolicy& left, const PcrPolicy& right) {
+    PcrPolicy sorted_left = TRY(evaluation_order(left));
+    PcrPolicy sorted_right = TRY(evaluation_order(right));
+    for (PcrPolicy* policy : {&sorted_left, &sorted_right})
+        for (AdmittedPcr& pcr : *policy) std::ranges::sort(pcr.values);
+    return sorted_left == sorted_right;
+}
+
 Result<Digest> pcrlock_policy(const PcrPolicy& policy) {
     const PcrPolicy ordered = TRY(evaluation_order(policy));
     PcrValues first;

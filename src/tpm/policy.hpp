@@ -29,6 +29,9 @@ Digest policy_authorize_nv(OctetView nv_name);
 /// @error invalid_argument  no PCR at all, one outside 0..23 or named twice, one without values or with more than 8.
 Result<PcrPolicy> evaluation_order(const PcrPolicy& policy);
 
+/// Whether both admit the same boots, PCR by PCR, in whatever order they say it. @error invalid_argument  as evaluation_order.
+Result<bool> admit_the_same(const PcrPolicy& left, const PcrPolicy& right);
+
 /// The digest that systemd-pcrlock computes for a policy: one PolicyPCR over the PCRs with one value, then for each other PCR in turn a
 /// PolicyPCR and a PolicyOR over its values. Source: systemd 257 tpm2-util.c, tpm2_calculate_policy_super_pcr.
 /// @error invalid_argument  as evaluation_order.

@@ -58,19 +58,26 @@ struct NvArea {
 
 /// The persistent ECC storage root key.
 constexpr std::uint32_t storage_root_handle = 0x81000001;
-/// The NV index that holds the digest of the policy in force: in the owner's range, and always the same, so that enrolling twice is
-/// noticed.
-constexpr std::uint32_t policy_index_handle = 0x01800100;
+/// The NV indices that belong to one vault key, all in the owner's range. There are two sets and no more, so that enrolling twice is
+/// noticed: a new vault key (vault/rekey.hpp) takes the one that is free.
+struct HandleSet {
+    std::uint32_t policy;     ///< holds the digest of the policy in force
+    std::uint32_t snapshots;  ///< counts the snapshots, a counter
+    std::uint32_t anchor;     ///< counts the generations of the store, a counter (vault/anchor.hpp)
+    bool operator==(const HandleSet&) const = default;
+};
+constexpr HandleSet first_handles{0x01800100, 0x01800105, 0x01800106}, second_handles{0x01800108, 0x0180010a, 0x0180010b};
+constexpr HandleSet other_than(const HandleSet& handles) { return handles == first_handles ? second_handles : first_handles; }
+
+/// The policy's index in the set that enrolment uses.
+constexpr std::uint32_t policy_index_handle = first_handles.policy;
 /// The NV indices of a store that lies in the TPM.
 constexpr std::array<std::uint32_t, 3> store_index_handles{0x01800101, 0x01800102, 0x01800103};
 
 /// The NV index of the minimal state, an ordinary one.
 constexpr std::uint32_t minimal_state_index_handle = 0x01800104;
-/// The NV index that counts the snapshots, a counter.
-constexpr std::uint32_t counter_index_handle = 0x01800105;
-
-/// The NV index that counts the generations of the store, a counter (vault/anchor.hpp).
-constexpr std::uint32_t anchor_index_handle = 0x01800106;
+/// The counters in the set that enrolment uses.
+constexpr std::uint32_t counter_index_handle = first_handles.snapshots, anchor_index_handle = first_handles.anchor;
 /// The NV index that says that an enrolment is under way, an ordinary one of one octet (vault/enrolment_mark.hpp).
 constexpr std::uint32_t enrolling_index_handle = 0x01800107;
 

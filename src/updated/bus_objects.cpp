@@ -3,6 +3,7 @@
 #include <chrono>
 #include <print>
 
+#include "base/file.hpp"
 #include "base/large_file.hpp"
 #include "bus/errors.hpp"
 #include "bus/options.hpp"
@@ -13,6 +14,7 @@ namespace lethe {
 namespace {
 
 constexpr std::chrono::minutes failure_stands{1};
+constexpr std::size_t pin_limit_octets = 128;
 constexpr std::size_t beside_limit_octets = std::size_t{128} << 20;
 
 using Files = std::map<std::string, sdbus::UnixFd>;
@@ -120,6 +122,15 @@ private:
     }
     void Commit() override {
         change([&] { return service_.commit(); });
+    }
+    sdbus::UnixFd MakePolicyIndex(const uint32_t& index, const sdbus::UnixFd& pin) override {
+        return answer([&] -> Result<sdbus::UnixFd> {
+            PolicyKeys keys{{}, {}, index};
+            keys.pin = TRY(read_secret_descriptor(pin.get(), "the PIN", pin_limit_octets));
+            const std::string json = TRY(service_.make_policy_index(keys));
+            const auto file = TRY(sealed_memory_file(as_octets(json)));
+            return sdbus::UnixFd{file.get()};  // duplicates it
+        });
     }
     uint64_t Reboot(const VariantMap& given) override {
         return change([&] -> Result<std::uint64_t> {

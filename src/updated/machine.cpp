@@ -28,7 +28,10 @@ Result<RunningRelease> running_release(const UpdatePorts& ports, const BootedIma
 // With a shut vault nothing can be repaired, nor changed. A policy that is lost is no sign of a machine without releases.
 Result<PolicyFileInForce> policy_in_force(const UpdatePorts& ports, Tpm& tpm, Store& store) {
     if (const auto keys = ports.policy_keys()) return repair_policy_file(tpm, store, *keys);
-    auto file = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(tpm, files); });
+    const auto index = policy_index_of(store);
+    auto file = index.and_then([&](std::uint32_t handle) {
+        return read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(tpm, files, handle); });
+    });
     if (!file && file.error().kind == ErrorKind::not_found) return fail(ErrorKind::policy_mismatch, "{}", file.error().message);
     return file.transform([](PolicyFile& found) { return PolicyFileInForce{std::move(found), {}}; });
 }

@@ -70,6 +70,12 @@ public:
     /// @error wrong_state  it is on trial, and this boot has not been found good.
     Result<void> commit();
 
+    /// Makes the policy's NV index of a new vault key, which admits what the one in force does.
+    /// @param keys  its PIN, and which it is.
+    /// @return systemd-pcrlock's policy file of it.
+    /// @error see org.lethe.Update1.Manager.MakePolicyIndex
+    Result<std::string> make_policy_index(const PolicyKeys& keys);
+
     const UpdateStatus& status() const { return status_; }
 
     /// The entry of the boot loader that the next boot has to take: that of the staged release.

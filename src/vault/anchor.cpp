@@ -34,6 +34,7 @@ Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key)
     : store_(store),
       in_tpm_(in_tpm),
       tpm_(&tpm),
+      handles_(key.handles()),
       authorisation_(key.anchor_authorisation()),
       counter_authorisation_(key.counter_authorisation()) {
     using enum ObjectKind;
@@ -45,7 +46,7 @@ Result<RollbackCounter*> Anchor::counter() {
         owned_tpm_ = TRY(open_tpm_());
         tpm_ = owned_tpm_.get();
     }
-    if (!counter_) counter_.emplace(*tpm_, anchor_index_handle, Secret::copy_of(authorisation_.expose()));
+    if (!counter_) counter_.emplace(*tpm_, handles_.anchor, Secret::copy_of(authorisation_.expose()));
     return &*counter_;
 }
 
@@ -86,7 +87,7 @@ Result<std::uint64_t> Anchor::count() {
     return fail(ErrorKind::wrong_state,
                 "the counter of the store's generations was redefined: the NV index {:#x} is not the one that Lethe made, so nothing tells "
                 "whether the store is the newest. Find out who has had this TPM; then {}",
-                anchor_index_handle, way_out(standing_.generation));
+                handles_.anchor, way_out(standing_.generation));
 }
 
 Result<Anchor::Slots> Anchor::look_at_store() {
@@ -105,6 +106,7 @@ Result<Anchor::Slots> Anchor::look_at_store() {
     ledger_ = TRY(decode_ledger(slots[newest_].version->payload));
     standing_.enrolled = ledger_.enrolled;
     standing_.taken_over = ledger_.taken_over;
+    standing_.rekeyed = ledger_.rekeyed;
     return slots;
 }
 
@@ -134,7 +136,7 @@ Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
         return fail(ErrorKind::rollback,
                     "the counter of the store's generations (NV index {:#x}) is gone from the TPM, so nothing tells whether the store is "
                     "the newest. Find out who removed it; then {}",
-                    anchor_index_handle, way_out(standing_.generation));
+                    handles_.anchor, way_out(standing_.generation));
     const std::string what = in_tpm_ ? "keyring" : "ledger";
     if (!slots[0].exists && !slots[1].exists)
         return fail(ErrorKind::rollback, "the store has lost its {}, and the TPM has counted to {}. {}", what, count, way_out(0));
@@ -172,7 +174,7 @@ Result<void> Anchor::take_over(std::chrono::sys_seconds now) {
 Result<void> Anchor::make(std::chrono::sys_seconds now) {
     TRY(look_at_store());
     standing_.enrolled.reset();
-    standing_.taken_over = false;
+    standing_.taken_over = standing_.rekeyed = false;
     return begin_counting(now);
 }
 
@@ -192,9 +194,9 @@ Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
 Result<void> Anchor::begin_snapshots() {
     if (!in_tpm_) {
         const auto copy_of = [](const Secret& secret) { return Secret::copy_of(secret.expose()); };
-        return Snapshots(store_.disk(), *tpm_, copy_of(key_of(ObjectKind::state)), copy_of(counter_authorisation_)).begin();
+        return Snapshots(store_.disk(), *tpm_, copy_of(key_of(ObjectKind::state)), copy_of(counter_authorisation_), handles_).begin();
     }
-    RollbackCounter counter(*tpm_, counter_index_handle, Secret::copy_of(counter_authorisation_.expose()));
+    RollbackCounter counter(*tpm_, handles_.snapshots, Secret::copy_of(counter_authorisation_.expose()));
     if (const auto counted = counter.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
         return std::unexpected(counted.error());
     return {};

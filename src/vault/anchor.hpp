@@ -13,6 +13,7 @@ struct StoreStanding {
     std::uint64_t counted = 0;     ///< by the TPM; 0: it has no counter, or another one
     std::optional<std::chrono::sys_seconds> enrolled{};
     bool taken_over = false;  ///< from a release that kept no ledger; `enrolled` says when
+    bool rekeyed = false;     ///< and has had a new vault key since; told of a store on a disk
     bool operator==(const StoreStanding&) const = default;
 };
 
@@ -26,7 +27,7 @@ enum class ObjectStanding {
 };
 std::string_view name_of(ObjectStanding standing);
 
-/// Holds the store to this machine: a counter in the TPM (anchor_index_handle) numbers the generations of everything in it that is not a
+/// Holds the store to this machine: a counter in the TPM (HandleSet::anchor) numbers the generations of everything in it that is not a
 /// snapshot, so that an older store, or a part of one, is refused when it is put back.
 ///
 /// On a disk the ledger (vault/ledger.hpp) says what belongs to a generation. It is written ahead: a change of an object writes the next
@@ -113,6 +114,7 @@ private:
     OpenTpm open_tpm_;
     std::unique_ptr<Tpm> owned_tpm_;
     Tpm* tpm_;  ///< none: it is opened when it is needed
+    HandleSet handles_;
     Secret authorisation_, counter_authorisation_;
     std::map<ObjectKind, Secret> keys_;
     std::optional<RollbackCounter> counter_;  ///< ends before the TPM

@@ -34,7 +34,9 @@ Result<std::optional<ObjectDigest>> Anchor::present_digest(const ObjectId& id) c
 }
 
 Result<Ledger> Anchor::ledger_of_store(std::chrono::sys_seconds now) const {
-    Ledger ledger{.enrolled = standing_.enrolled.value_or(now), .taken_over = standing_.taken_over};
+    Ledger ledger{.enrolled = standing_.enrolled.value_or(now),
+                  .taken_over = standing_.taken_over,
+                  .rekeyed = standing_.taken_over && standing_.rekeyed};
     std::vector<ObjectId> ids{vault_id, {ObjectKind::relays, ""}, {ObjectKind::recovery, ""}};
     std::ranges::copy(TRY(store_.list(ObjectKind::identity)), std::back_inserter(ids));
     for (const ObjectId& id : ids) {

@@ -6,12 +6,6 @@ namespace {
 
 constexpr std::uint16_t mark_octets = 1;
 
-Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle) {
-    auto undefined = tpm.nv_undefine(handle);
-    if (!undefined && undefined.error().kind == ErrorKind::not_found) return {};
-    return undefined;
-}
-
 /// Nothing when there is no index.
 Result<std::optional<NvArea>> own_area(Tpm& tpm) {
     const auto area = tpm.nv_area(enrolling_index_handle);
@@ -41,13 +35,26 @@ Result<void> set_mark(Tpm& tpm, UnderWay what) {
 
 Result<void> clear_mark(Tpm& tpm) { return undefine_if_there(tpm, enrolling_index_handle); }
 
-Result<bool> anchor_exists(Tpm& tpm) {
-    const auto index = tpm.nv_index(anchor_index_handle);
+Result<bool> index_exists(Tpm& tpm, std::uint32_t handle) {
+    const auto index = tpm.nv_index(handle);
     if (index) return true;
     if (index.error().kind == ErrorKind::not_found) return false;
     return std::unexpected(index.error());
 }
 
-Result<void> forget_anchor(Tpm& tpm) { return undefine_if_there(tpm, anchor_index_handle); }
+Result<bool> anchor_exists(Tpm& tpm) {
+    return TRY(index_exists(tpm, first_handles.anchor)) || TRY(index_exists(tpm, second_handles.anchor));
+}
+
+Result<void> forget_anchor(Tpm& tpm) {
+    TRY(undefine_if_there(tpm, first_handles.anchor));
+    return undefine_if_there(tpm, second_handles.anchor);
+}
+
+Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle) {
+    auto undefined = tpm.nv_undefine(handle);
+    if (!undefined && undefined.error().kind == ErrorKind::not_found) return {};
+    return undefined;
+}
 
 }  // namespace lethe

@@ -20,9 +20,13 @@ Result<void> set_mark(Tpm& tpm, UnderWay what);
 /// Nothing to do when there is none.
 Result<void> clear_mark(Tpm& tpm);
 
-/// Whether the TPM knows of a store's generations, whoever's they are. @error as Tpm::nv_index()
+/// Whether the TPM has the index. @error as Tpm::nv_index()
+Result<bool> index_exists(Tpm& tpm, std::uint32_t handle);
+/// Whether the TPM knows of a store's generations, whoever's they are.
 Result<bool> anchor_exists(Tpm& tpm);
-/// Undefines the counter of the store's generations; nothing to do when there is none.
+/// Undefines the counters of the store's generations, of both sets; nothing to do when there is none.
 Result<void> forget_anchor(Tpm& tpm);
+/// Nothing to do when it is not there.
+Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle);
 
 }  // namespace lethe

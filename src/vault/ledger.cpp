@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint16_t ledger_version = 1;
 constexpr std::int64_t year_9999 = 253370764800;
 
-enum Flags : std::uint8_t { was_taken_over = 1 };
+enum Flags : std::uint8_t { was_taken_over = 1, was_rekeyed = 2 };
 enum Holds : std::uint8_t { holds_current = 1, has_change = 2, holds_next = 4 };
 
 std::unexpected<Error> impossible() { return fail(ErrorKind::corrupt, "the ledger holds an entry that cannot be"); }
@@ -58,7 +58,7 @@ Secret encode_ledger(const Ledger& ledger) {
     OctetWriter writer;
     writer.u16(ledger_version)
         .u64(static_cast<std::uint64_t>(ledger.enrolled.time_since_epoch().count()))
-        .u8(ledger.taken_over ? was_taken_over : 0)
+        .u8(static_cast<std::uint8_t>((ledger.taken_over ? was_taken_over : 0) | (ledger.rekeyed ? was_rekeyed : 0)))
         .u16(static_cast<std::uint16_t>(ledger.entries.size()));
     for (const auto& [id, entry] : ledger.entries) {
         writer.u8(static_cast<std::uint8_t>(id.kind)).u8(static_cast<std::uint8_t>(id.name.size())).raw(as_octets(id.name));
@@ -76,8 +76,10 @@ Result<Ledger> decode_ledger(const Secret& payload) {
         return fail(ErrorKind::corrupt, "ledger version {} is not known to this release", version);
     const auto enrolled = TRY(reader.u64());
     const auto flags = TRY(reader.u8());
-    if (enrolled >= year_9999 || flags > was_taken_over) return impossible();
-    Ledger ledger{.enrolled = std::chrono::sys_seconds(std::chrono::seconds(enrolled)), .taken_over = flags == was_taken_over};
+    if (enrolled >= year_9999 || flags > (was_taken_over | was_rekeyed) || flags == was_rekeyed) return impossible();
+    Ledger ledger{.enrolled = std::chrono::sys_seconds(std::chrono::seconds(enrolled)),
+                  .taken_over = (flags & was_taken_over) != 0,
+                  .rekeyed = (flags & was_rekeyed) != 0};
     for (auto left = TRY(reader.u16()); left > 0; --left) {
         auto id = TRY(take_id(reader));
         if (!ledger.entries.empty() && id <= ledger.entries.rbegin()->first) return impossible();

@@ -32,6 +32,7 @@ struct Ledger {
 
     std::chrono::sys_seconds enrolled;  ///< or taken over
     bool taken_over = false;            ///< from a release that kept no ledger
+    bool rekeyed = false;               ///< after that: the PIN of the policy's index derives from the vault key since then
     std::map<ObjectId, Entry> entries{};
     bool operator==(const Ledger&) const = default;
 };

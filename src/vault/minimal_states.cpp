@@ -58,12 +58,6 @@ Octets slot_with(OctetView object, std::size_t slot_octets) {
     return octets;
 }
 
-Result<void> undefine_if_there(Tpm& tpm, std::uint32_t handle) {
-    auto undefined = tpm.nv_undefine(handle);
-    if (!undefined && undefined.error().kind == ErrorKind::not_found) return {};
-    return undefined;
-}
-
 }  // namespace
 
 struct MinimalStates::Slots {
@@ -136,7 +130,7 @@ Result<void> MinimalStates::accept(std::uint64_t number) {
             ErrorKind::rollback,
             "the rollback counter (NV index {:#x}) is gone from the TPM, so that nothing tells whether the bandwidth history there is "
             "the newest; find out who removed it, then run `lethectl state reset`",
-            counter_index_handle);
+            counter_.handle());
     const std::uint64_t counted = TRY(count);
     if (number == counted) return {};
     if (number == counted + 1) return counter_.increment();
@@ -153,11 +147,11 @@ bool MinimalStates::fits(const Relays& relays) const {
 Result<std::uint64_t> MinimalStates::next_number(const Slots& slots) {
     if (!numbered_) return 0;
     // With an anchor there was a counter (vault/anchor.hpp).
-    const bool was_there = slots.written || TRY(anchor_exists(*tpm_));
+    const bool was_there = slots.written || TRY(index_exists(*tpm_, anchor_handle_));
     const auto count = was_there ? counter_.value() : counter_.value_or_new();
     if (!count && count.error().kind == ErrorKind::not_found)
         return fail(ErrorKind::rollback, "the rollback counter (NV index {:#x}) is gone from the TPM; run `lethectl state reset`",
-                    counter_index_handle);
+                    counter_.handle());
     return TRY(count) + 1;
 }
 
@@ -177,6 +171,33 @@ Result<void> MinimalStates::write_slot(const Slots& slots, OctetView object) {
     if (!slots.written) return write_both(slots.handle, slots.octets, object);
     const std::size_t target = slots.versions[slots.newest()] ? 1 - slots.newest() : 0;
     return tpm_->nv_write(slots.handle, static_cast<std::uint16_t>(target * slots.octets), slot_with(object, slots.octets));
+}
+
+Result<void> MinimalStates::carry_over(const VaultKeys& next) {
+    const auto relays = read();
+    using enum ErrorKind;
+    if (!relays && (relays.error().kind == not_found || relays.error().kind == corrupt)) return {};
+    if (!relays && !numbered_ && relays.error().kind == wrong_state) return {};  // somebody else's index
+    const Version version{numbered_ ? TRY(RollbackCounter(*tpm_, next).value()) : 0, TRY(relays)};
+    const Slots slots = TRY(read_slots());
+    const Octets object = encrypt_object(next.kind_key(ObjectKind::minimal), id, 1, encode(version));
+    if (slots.other_is_there) TRY(undefine_if_there(*tpm_, slots.other_handle()));
+    if (const std::size_t wanted = slot_octets_for(object); wanted > slots.octets) {
+        TRY(tpm_->nv_define(slots.other_handle(), static_cast<std::uint16_t>(2 * wanted)));
+        return write_both(slots.other_handle(), wanted, object);
+    }
+    const auto offset = static_cast<std::uint16_t>((1 - slots.newest()) * slots.octets);
+    return tpm_->nv_write(slots.handle, offset, slot_with(object, slots.octets));
+}
+
+Result<void> MinimalStates::copy_newest() {
+    const Slots slots = TRY(read_slots());
+    if (!slots.versions[slots.newest()]) return {};
+    if (slots.other_is_there) TRY(undefine_if_there(*tpm_, slots.other_handle()));
+    if (slots.versions[1 - slots.newest()]) return {};
+    const Octets octets = TRY(tpm_->nv_read(slots.handle));
+    const auto offset = static_cast<std::uint16_t>((1 - slots.newest()) * slots.octets);
+    return tpm_->nv_write(slots.handle, offset, OctetView(octets).subspan(slots.newest() * slots.octets, slots.octets));
 }
 
 // The index that is there goes when the larger one has been written, so that there is one whole index whenever power goes.
@@ -209,8 +230,9 @@ Result<void> MinimalStates::reset() {
 }
 
 Result<void> forget_numbered_states(Tpm& tpm) {
-    for (const auto handle : {minimal_state_index_handle, minimal_state_second_handle}) TRY(undefine_if_there(tpm, handle));
-    return undefine_if_there(tpm, counter_index_handle);
+    for (const auto handle : {minimal_state_index_handle, minimal_state_second_handle, first_handles.snapshots})
+        TRY(undefine_if_there(tpm, handle));
+    return undefine_if_there(tpm, second_handles.snapshots);
 }
 
 }  // namespace lethe

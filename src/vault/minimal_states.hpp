@@ -24,7 +24,11 @@ public:
 
     /// Sends no command yet. @param tpm  is borrowed. @param numbered  on a machine without a disk.
     MinimalStates(Tpm& tpm, const VaultKeys& key, bool numbered)
-        : tpm_(&tpm), key_(key.kind_key(ObjectKind::minimal)), counter_(tpm, key), numbered_(numbered) {}
+        : tpm_(&tpm),
+          key_(key.kind_key(ObjectKind::minimal)),
+          counter_(tpm, key),
+          anchor_handle_(key.handles().anchor),
+          numbered_(numbered) {}
 
     /// What was written last. When it is numbered and not counted yet, it is counted now.
     /// @error not_found    nothing was ever written.
@@ -47,6 +51,14 @@ public:
     /// before.
     Result<void> reset();
 
+    /// Writes what read() gives under another vault key, whose counter is there, beside it: into the older slot, or, when that is too
+    /// small, into a larger index. Nothing to do when nothing was written, or no slot is whole.
+    /// @error rollback, wrong_state  as read(), of what is numbered; nothing has been written.
+    Result<void> carry_over(const VaultKeys& next);
+
+    /// Leaves of both slots, and of both indices, nothing that is not whole under this vault key, as long as something is.
+    Result<void> copy_newest();
+
 private:
     struct Slots;
     Result<Slots> read_slots() const;
@@ -60,10 +72,11 @@ private:
     Tpm* tpm_;
     Secret key_;
     RollbackCounter counter_;
+    std::uint32_t anchor_handle_;
     bool numbered_;
 };
 
-/// Undefines the index of minimal states and the counter, whoever's they are: with a vault that is given up they have no use.
+/// Undefines the index of minimal states and the counters, whoever's they are: with a vault that is given up they have no use.
 Result<void> forget_numbered_states(Tpm& tpm);
 
 }  // namespace lethe

@@ -26,7 +26,7 @@ using IsVolatile = std::function<Result<bool>(const std::filesystem::path&)>;
 ///
 /// `automatic` takes the store in the TPM when there is one; else the folder when it is there and not volatile; else a store in the TPM. A
 /// machine whose disk is missing at one boot comes to the last of these and finds no vault: enrolment refuses to make another, because the
-/// TPM holds the policy of the first (policy_index_handle).
+/// TPM holds the policy of the first (HandleSet::policy).
 ///
 /// @param open_tpm  called at most once, and not for `folder`; the store keeps that Tpm for as long as it lives.
 /// @error not_found    `folder`, and there is none: its file system is not mounted.

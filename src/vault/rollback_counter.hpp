@@ -9,8 +9,8 @@ namespace lethe {
 /// no owner of the TPM can bring it back to where it was: one that is made anew goes on above all before it.
 class RollbackCounter {
 public:
-    /// That of the snapshots (counter_index_handle). Sends no command yet. @param tpm  is borrowed.
-    RollbackCounter(Tpm& tpm, const VaultKeys& key) : RollbackCounter(tpm, counter_index_handle, key.counter_authorisation()) {}
+    /// That of the snapshots. Sends no command yet. @param tpm  is borrowed.
+    RollbackCounter(Tpm& tpm, const VaultKeys& key) : RollbackCounter(tpm, key.handles().snapshots, key.counter_authorisation()) {}
     /// The one at another handle.
     RollbackCounter(Tpm& tpm, std::uint32_t handle, Secret authorisation)
         : tpm_(&tpm), handle_(handle), authorisation_(std::move(authorisation)) {}
@@ -29,6 +29,8 @@ public:
 
     /// Removes whatever index is in its place and makes a new counter, which accepts no number from before.
     Result<void> define_anew();
+
+    std::uint32_t handle() const { return handle_; }
 
 private:
     Tpm* tpm_;

@@ -24,6 +24,12 @@ Result<void> write_slot(Disk& disk, const std::string& file, OctetView octets) {
     return {};
 }
 
+Result<void> write_over_slot(Disk& disk, const std::string& file, OctetView octets) {
+    Octets padded(octets.begin(), octets.end());
+    if (const auto present = disk.read(file); present && present->size() > padded.size()) padded.resize(present->size());
+    return write_slot(disk, file, padded);
+}
+
 Result<void> wipe_slots(Disk& disk, const std::array<std::string, 2>& files) {
     for (const std::string& file : files) {
         if (!TRY(disk.exists(file))) continue;

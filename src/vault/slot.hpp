@@ -20,6 +20,9 @@ std::size_t slot_octets(const Disk& disk, std::size_t octets);
 /// @error io  it reads back otherwise.
 Result<void> write_slot(Disk& disk, const std::string& file, OctetView octets);
 
+/// The same, with zeros over what the file has behind them: nothing that was there before is left.
+Result<void> write_over_slot(Disk& disk, const std::string& file, OctetView octets);
+
 /// Overwrites slots with zeros, one after the other, syncs, and removes them. Nothing to do for those that do not exist.
 Result<void> wipe_slots(Disk& disk, const std::array<std::string, 2>& files);
 

@@ -11,7 +11,7 @@ namespace lethe {
 Result<Snapshots> Snapshots::open(Disk& disk, Tpm& tpm, const VaultKeys& key) {
     if (const auto free = disk.free_octets(); !free)
         return in_context(free.error(), "no snapshots of the relays' state can be kept in the store");
-    return Snapshots(disk, tpm, key.kind_key(ObjectKind::state), key.counter_authorisation());
+    return Snapshots(disk, tpm, key.kind_key(ObjectKind::state), key.counter_authorisation(), key.handles());
 }
 
 Result<void> Snapshots::begin() {
@@ -82,11 +82,34 @@ Result<bool> Snapshots::take_over() {
     return true;
 }
 
+Result<void> Snapshots::carry_over(const VaultKeys& next) {
+    auto newest = read();
+    if (!newest && newest.error().kind != ErrorKind::not_found && newest.error().kind != ErrorKind::corrupt)
+        return std::unexpected(newest.error());
+    RelayStates states;
+    if (newest)
+        for (auto& [relay, part] : newest->relays) states.emplace(relay, std::move(part.state));
+    const std::uint64_t generation = TRY(RollbackCounter(*tpm_, next).value());
+    const Octets slot = TRY(encode_snapshot(next.kind_key(ObjectKind::state), generation, states));
+    const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
+    const std::size_t target = 1 - (standing_ ? standing_->newest.value_or(1) : newest_of(slots));
+    TRY(check_room(slot.size(), slots[target].octets.size()));
+    return write_over_slot(*disk_, slots[target].file, slot);
+}
+
+Result<void> Snapshots::copy_newest() {
+    standing_.reset();
+    const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
+    const std::size_t newest = newest_of(slots);
+    if (!slots[newest].directory || slots[1 - newest].directory) return {};
+    return write_over_slot(*disk_, slots[1 - newest].file, slots[newest].octets);
+}
+
 Result<std::uint64_t> Snapshots::count(const SnapshotSlots& slots) {
     auto value = counter_.value();
     if (value || value.error().kind != ErrorKind::not_found) return value;
     // An anchor is made together with the counter: without the one, the other was never there either (vault/anchor.hpp).
-    if (has_snapshots(slots) || TRY(anchor_exists(*tpm_))) return std::unexpected(counter_gone());
+    if (has_snapshots(slots) || TRY(index_exists(*tpm_, handles_.anchor))) return std::unexpected(counter_gone());
     return value;
 }
 
@@ -94,7 +117,7 @@ Error Snapshots::counter_gone() const {
     return {ErrorKind::rollback,
             std::format("the rollback counter (NV index {:#x}) is gone from the TPM, so that nothing tells whether the snapshots in {} are "
                         "the newest; find out who removed it, then run `lethectl state reset`",
-                        counter_index_handle, disk_->place())};
+                        handles_.snapshots, disk_->place())};
 }
 
 // Whether it has been counted is not known after a failure: the next verb looks around.

@@ -19,7 +19,7 @@ struct Snapshot {
 };
 
 /// The numbered snapshots of all relays' state: the object `state` of a store, whose generation a counter in the TPM confirms
-/// (counter_index_handle), so that older ones that are put back are refused.
+/// (HandleSet::snapshots), so that older ones that are put back are refused.
 ///
 /// A write goes to the slot that is not the newest accepted one, with the number after the counter's, is synced and read back; then the
 /// counter is incremented. So one write, one sync and one TPM command make a snapshot, once the first verb has looked around; and whenever
@@ -33,8 +33,12 @@ public:
 
     /// With the keys that VaultKeys gives for them, and whatever the disk is.
     /// @param key  the kind key of ObjectKind::state.
-    Snapshots(Disk& disk, Tpm& tpm, Secret key, Secret counter_authorisation)
-        : disk_(&disk), tpm_(&tpm), key_(std::move(key)), counter_(tpm, counter_index_handle, std::move(counter_authorisation)) {}
+    Snapshots(Disk& disk, Tpm& tpm, Secret key, Secret counter_authorisation, const HandleSet& handles = first_handles)
+        : disk_(&disk),
+          tpm_(&tpm),
+          key_(std::move(key)),
+          handles_(handles),
+          counter_(tpm, handles.snapshots, std::move(counter_authorisation)) {}
 
     /// Makes the counter where there is none, and the first snapshot, which has no relay: once both are there, what is missing of them has
     /// been removed. A counter that is there stays, and so do snapshots, which a new counter does not accept.
@@ -73,6 +77,15 @@ public:
     /// @error  as write().
     Result<bool> take_over();
 
+    /// Writes the newest snapshot under another vault key, whose counter is there, with the number that this has: into the slot that is
+    /// not the newest. Where no snapshot is whole, it is one without relays.
+    /// @error rollback, wrong_state  as read(); nothing has been written.
+    /// @error io                     as write().
+    Result<void> carry_over(const VaultKeys& next);
+
+    /// Writes the newest snapshot into the other slot as well, when that is not whole under this vault key.
+    Result<void> copy_newest();
+
 private:
     /// What is known after looking around, so that the next write need not look again.
     struct Standing {
@@ -92,6 +105,7 @@ private:
     Disk* disk_;
     Tpm* tpm_;
     Secret key_;
+    HandleSet handles_;
     RollbackCounter counter_;
     std::optional<Standing> standing_;
 };

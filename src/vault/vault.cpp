@@ -25,7 +25,7 @@ std::string way_out(const VaultRecord& record) {
 
 // None of the policies opened the vault. What the one in force was refused for is why; otherwise that one is not in the store.
 Error explain_refusals(Tpm& tpm, const VaultRecord& record, const std::vector<PcrPolicy>& policies, const std::vector<Error>& refusals) {
-    auto content = tpm.nv_read(policy_index_handle);
+    auto content = tpm.nv_read(record.handles().policy);
     if (!content) return content.error();
     for (const auto& [policy, refusal] : std::views::zip(policies, refusals)) {
         const auto matches = is_in_force(policy, *content);
@@ -53,15 +53,20 @@ Result<std::optional<RecoveryBox>> read_recovery(OctetReader& reader) {
 
 }  // namespace
 
-VaultKey VaultKey::random() { return VaultKey(Secret::random(crypto_kdf_KEYBYTES)); }
+VaultKey VaultKey::random(const HandleSet& handles) { return VaultKey(Secret::random(crypto_kdf_KEYBYTES), handles); }
+
+HandleSet VaultRecord::handles() const {
+    const auto handle = OctetReader(index.serialized).u32();  // what ESYS_TR's serialisation begins with
+    return handle && *handle == second_handles.policy ? second_handles : first_handles;
+}
 
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient) {
     return {recipient, box_key(BoxedKey::vault, key.key_, recipient)};
 }
 
-Result<VaultKey> unbox_vault_key(const RecoveryBox& box, const RecoverySecretKey& secret_key) {
+Result<VaultKey> unbox_vault_key(const RecoveryBox& box, const RecoverySecretKey& secret_key, const HandleSet& handles) {
     auto key = unbox_key(BoxedKey::vault, box.box, secret_key);
-    if (key) return VaultKey(std::move(*key));  // whatever recipient the record names: that may have been changed
+    if (key) return VaultKey(std::move(*key), handles);  // whatever recipient the record names: that may have been changed
     if (const RecoveryPublicKey own = public_key_of(secret_key); own != box.recipient)
         return fail(ErrorKind::invalid_argument, "the vault of this store is sealed to {}; the secret key that was given belongs to {}",
                     encode_recovery_public(box.recipient), encode_recovery_public(own));
@@ -106,6 +111,8 @@ Result<VaultRecord> read_vault_record(const Store& store) {
     return fail(ErrorKind::wrong_state, "this machine is not enrolled: there is no vault in the store. Run `lethectl enroll`");
 }
 
+Result<std::uint32_t> policy_index_of(const Store& store) { return TRY(read_vault_record(store)).handles().policy; }
+
 Result<NewVault> seal_new_vault(Tpm& tpm, std::uint32_t nv_handle) { return seal_vault_key(tpm, nv_handle, VaultKey::random()); }
 
 Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key) {
@@ -133,7 +140,7 @@ Result<VaultKey> open_vault(Tpm& tpm, const Store& store, const std::vector<PcrP
     std::vector<Error> refusals;
     for (const PcrPolicy& policy : policies) {
         auto key = tpm.unseal(record.root, record.index, record.sealed, policy);
-        if (key && key->size() == crypto_kdf_KEYBYTES) return VaultKey(std::move(*key));
+        if (key && key->size() == crypto_kdf_KEYBYTES) return VaultKey(std::move(*key), record.handles());
         if (key)
             return fail(ErrorKind::corrupt, "the vault holds {} octets where a key of {} is expected", key->size(), crypto_kdf_KEYBYTES);
         if (key.error().kind == ErrorKind::wrong_state) return fail(ErrorKind::wrong_state, "{}; {}", key.error().message, way_out(record));

@@ -19,9 +19,9 @@ struct RecoveryBox {
 /// The vault key, 32 octets: everything in the store is encrypted under keys derived from it.
 class VaultKey : public VaultKeys {
 public:
-    explicit VaultKey(Secret key) : VaultKeys(derive(key)), key_(std::move(key)) {}
-    /// A new one, for a machine that is being enrolled.
-    static VaultKey random();
+    explicit VaultKey(Secret key, const HandleSet& handles = first_handles) : VaultKeys(derive(key, handles)), key_(std::move(key)) {}
+    /// A new one, for a machine that is being enrolled, or in the place of the one that has the other handles.
+    static VaultKey random(const HandleSet& handles = first_handles);
 
 private:
     friend RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient);
@@ -34,9 +34,10 @@ private:
 RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient);
 
 /// Opens the box. That it opens says nothing about who made it: see VaultRecord.
+/// @param handles  of the record that has it.
 /// @error invalid_argument  it is sealed to another key; names both.
 /// @error corrupt           it is damaged.
-Result<VaultKey> unbox_vault_key(const RecoveryBox& box, const RecoverySecretKey& secret_key);
+Result<VaultKey> unbox_vault_key(const RecoveryBox& box, const RecoverySecretKey& secret_key, const HandleSet& handles = first_handles);
 
 /// What the store's `vault` object holds: nothing secret, and nothing authenticated, since it is read before there is a key.
 ///
@@ -52,6 +53,9 @@ struct VaultRecord {
     TpmReference root;                      ///< the storage root key that it was sealed under
     TpmReference index;                     ///< the NV index whose policy opens it; its handle is in it
     std::optional<RecoveryBox> recovery{};  ///< none while no recovery key is set
+
+    /// The NV indices that go with the vault key: those of the policy's index.
+    HandleSet handles() const;
     bool operator==(const VaultRecord&) const = default;
 };
 /// Written as version 2; version 1, without a recovery box, is read as well.
@@ -63,6 +67,8 @@ Result<VaultRecord> decode_vault_record(OctetView octets);
 /// @error wrong_state  not enrolled: no vault in the store.
 /// @error corrupt      the record is damaged in both slots.
 Result<VaultRecord> read_vault_record(const Store& store);
+/// The NV index whose policy opens the vault of the store. @error as read_vault_record()
+Result<std::uint32_t> policy_index_of(const Store& store);
 
 /// A vault that is not stored yet: what enrolment holds while it writes the first objects. The record has no recovery box.
 struct NewVault {

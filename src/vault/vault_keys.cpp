@@ -11,8 +11,9 @@
 namespace lethe {
 namespace {
 
-constexpr std::size_t key_octets = crypto_kdf_KEYBYTES, id_octets = 2, row_octets = id_octets + key_octets;
+constexpr std::size_t key_octets = crypto_kdf_KEYBYTES, id_octets = 2, row_octets = id_octets + key_octets, set_octets = 1;
 constexpr std::size_t pin_octets = 2 * key_octets;  // in hexadecimal: systemd-pcrlock takes a text without NUL
+constexpr std::size_t policy_keys_octets = pin_octets + key_octets + sizeof(std::uint32_t);
 
 constexpr std::uint16_t id_of(ObjectKind kind) { return static_cast<std::uint16_t>(kind); }
 
@@ -40,24 +41,25 @@ void write_row(SecretWriter& writer, std::uint16_t id, OctetView key) {
 }  // namespace
 
 Secret PolicyKeys::encode() const {
-    SecretWriter writer(pin_octets + key_octets);
-    return writer.raw(pin.expose()).raw(copy.expose()).take();
+    SecretWriter writer(policy_keys_octets);
+    return writer.raw(pin.expose()).raw(copy.expose()).u32(index).take();
 }
 
 Result<PolicyKeys> PolicyKeys::decode(const Secret& octets) {
-    if (octets.size() != pin_octets + key_octets) return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
+    if (octets.size() != policy_keys_octets) return fail(ErrorKind::corrupt, "{} octets are not the keys of a policy", octets.size());
     const OctetView view = octets.expose();
-    return PolicyKeys{Secret::copy_of(view.first(pin_octets)), Secret::copy_of(view.subspan(pin_octets))};
+    const auto index = TRY(OctetReader(view.subspan(pin_octets + key_octets)).u32());
+    return PolicyKeys{Secret::copy_of(view.first(pin_octets)), Secret::copy_of(view.subspan(pin_octets, key_octets)), index};
 }
 
-VaultKeys VaultKeys::derive(const Secret& key) {
+VaultKeys VaultKeys::derive(const Secret& key, const HandleSet& handles) {
     SecretWriter writer(all_ids.size() * row_octets);
     Secret subkey(key_octets);
     for (const std::uint16_t id : all_ids) {
         crypto_kdf_derive_from_key(subkey.expose_mutable().data(), subkey.size(), id, "lethe-v1", key.expose().data());
         write_row(writer, id, subkey.expose());
     }
-    VaultKeys keys;
+    VaultKeys keys(handles);
     keys.rows_ = writer.take();
     return keys;
 }
@@ -71,7 +73,7 @@ OctetView VaultKeys::subkey(std::uint16_t id) const {
 VaultKeys VaultKeys::only(std::span<const std::uint16_t> ids) const {
     SecretWriter writer(ids.size() * row_octets);
     for (const std::uint16_t id : ids) write_row(writer, id, subkey(id));
-    VaultKeys keys;
+    VaultKeys keys(handles_);
     keys.rows_ = writer.take();
     return keys;
 }
@@ -84,25 +86,30 @@ PolicyKeys VaultKeys::policy_keys() const {
     constexpr std::string_view digits = "0123456789abcdef";
     SecretWriter pin(pin_octets);
     for (const std::uint8_t octet : subkey(pin_id)) pin.u8(digits[octet >> 4]).u8(digits[octet & 0xf]);
-    return {pin.take(), kind_key(ObjectKind::policy_copy)};
+    return {pin.take(), kind_key(ObjectKind::policy_copy), handles_.policy};
 }
 
 VaultKeys VaultKeys::copy() const {
-    VaultKeys keys;
-    keys.rows_ = encode();
+    VaultKeys keys(handles_);
+    keys.rows_ = Secret::copy_of(rows_.expose());
     return keys;
 }
 
 VaultKeys VaultKeys::of_state() const { return only(state_ids); }
 
-Secret VaultKeys::encode() const { return Secret::copy_of(rows_.expose()); }
+Secret VaultKeys::encode() const {
+    SecretWriter writer(set_octets + rows_.size());
+    return writer.u8(handles_ == second_handles ? 1 : 0).raw(rows_.expose()).take();
+}
 
 Result<VaultKeys> VaultKeys::decode(const Secret& octets) {
-    VaultKeys keys;
-    keys.rows_ = Secret::copy_of(octets.expose());
+    OctetReader reader(octets.expose());
+    const auto set = TRY(reader.u8());
+    VaultKeys keys(set == 0 ? first_handles : second_handles);
+    keys.rows_ = Secret::copy_of(octets.expose().subspan(set_octets));
     const auto has = [&](std::span<const std::uint16_t> ids) {
-        if (octets.size() != ids.size() * row_octets) return false;
-        OctetView rows = octets.expose();
+        OctetView rows = keys.rows_.expose();
+        if (set > 1 || rows.size() != ids.size() * row_octets) return false;
         return std::ranges::all_of(ids, [&](std::uint16_t id) {
             const bool is_next = id_of_row(rows) == id;
             rows = rows.subspan(row_octets);

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "tpm/tpm.hpp"
 #include "vault/object.hpp"
 
 namespace lethe {
@@ -11,8 +12,9 @@ namespace lethe {
 struct PolicyKeys {
     Secret pin;   ///< the recovery PIN of the policy's NV index: 64 lower-case hexadecimal digits
     Secret copy;  ///< the key of the object `policy_copy`, 32 octets
+    std::uint32_t index = first_handles.policy;
 
-    /// Both in a row, for a descriptor that hands them to another process.
+    /// All in a row, for a descriptor that hands them to another process.
     Secret encode() const;
     /// @error corrupt
     static Result<PolicyKeys> decode(const Secret& octets);
@@ -30,6 +32,8 @@ public:
     Secret anchor_authorisation() const;
     /// What changes the policy that opens this vault; the PIN is derived in the same way.
     PolicyKeys policy_keys() const;
+    /// The NV indices that go with the vault key.
+    const HandleSet& handles() const { return handles_; }
 
     VaultKeys copy() const;
     /// Those alone that the relays' state is kept with. Another may be asked of the result by a mistake only, which ends the process.
@@ -42,13 +46,14 @@ public:
 
 protected:
     /// @param key  the vault key, 32 octets.
-    static VaultKeys derive(const Secret& key);
+    static VaultKeys derive(const Secret& key, const HandleSet& handles);
 
 private:
-    VaultKeys() = default;
+    explicit VaultKeys(const HandleSet& handles) : handles_(handles) {}
     VaultKeys only(std::span<const std::uint16_t> ids) const;
     OctetView subkey(std::uint16_t id) const;
 
+    HandleSet handles_;
     Secret rows_;  ///< each an id, little-endian in two octets, and its key
 };
 

@@ -1,11 +1,15 @@
 // machine STATE STORE enroll NAME...   makes an enrolled machine: a software TPM with its state in STATE, and a store with these relays
 // machine STATE STORE enroll-without-7 NAME...   the same, as an earlier release did it without Secure Boot
+// machine STATE STORE recovery-key KEY  gives it a new vault key, sealed to this recovery key: the daemon does that with an index that
+// another
+//                                      process makes, and this TPM serves one
 // machine STATE STORE extend PCR       extends a PCR of that TPM
 
 #include <cstdlib>
 #include <iostream>
 
-#include "../unit/fake_pcrlock.hpp"
+#include "../unit/borrowed_tpm.hpp"
+#include "../unit/rekeyed.hpp"
 #include "../unit/software_tpm.hpp"
 #include "vault/roster.hpp"
 #include "vault/vault.hpp"
@@ -27,6 +31,28 @@ static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std
     return store_vault(store, vault.record);
 }
 
+namespace {
+
+// The daemon has installed the keys, and does it again.
+class NoPlace final : public KeyPlace {
+public:
+    Result<KeySet> make() override { return fail(ErrorKind::io, "no keys are made here"); }
+    Result<std::filesystem::path> install(const std::string&, const KeySet&) override { return "/"; }
+    Result<Manifest> installed(const std::string&) override { return fail(ErrorKind::not_found, "nothing is installed here"); }
+    Result<void> remove(const std::string&) override { return {}; }
+    Result<void> withdraw_others(const std::set<std::string>&) override { return {}; }
+};
+
+Result<void> give_recovery_key(SoftwareTpm& tpm, const char* path, const std::string& key) {
+    NoPlace place;
+    IdentityService service([=] { return Store::open(path).transform([](Store&& store) { return OpenedStore{std::move(store), false}; }); },
+                            [&]() -> Result<std::unique_ptr<Tpm>> { return std::make_unique<BorrowedTpm>(tpm); }, place);
+    service.restore();
+    return set_recovery_key(service, tpm, TRY(Store::open(path)), TRY(parse_recovery_public(key)));
+}
+
+}  // namespace
+
 int main(int count, char** values) {
     const std::vector<std::string> arguments(values + 1, values + count);
     if (arguments.size() < 3) return 2;
@@ -34,6 +60,11 @@ int main(int count, char** values) {
     if (arguments[2] == "extend") {
         tpm.extend(static_cast<unsigned>(std::atoi(values[4])), digest_of(7));
         return 0;
+    }
+    if (arguments[2] == "recovery-key") {
+        const auto given = give_recovery_key(tpm, values[2], arguments.at(3));
+        if (!given) std::cerr << given.error().message << "\n";
+        return given ? 0 : 1;
     }
     const std::vector<unsigned> pcrs = arguments[2] == "enroll-without-7" ? std::vector{4u, 11u} : std::vector{4u, 7u, 11u};
     const auto done = enroll_machine(tpm, values[2], pcrs, {arguments.begin() + 3, arguments.end()});

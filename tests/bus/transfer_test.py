@@ -14,6 +14,7 @@ from checks import check, damage, enrolled, fingerprints, run, store_files
 
 IMPORT = "org.lethe.Identity1.Manager.ImportRelay"
 FORGET = "org.lethe.Identity1.Manager.ForgetRelay"
+BEGIN_REKEYING = "org.lethe.Identity1.Manager.BeginRekeying"
 SET_RECOVERY_KEY = "org.lethe.Identity1.Manager.SetRecoveryKey"
 
 
@@ -137,7 +138,9 @@ def _(bench):
     assert (bench.folder / "key").stat().st_mode & 0o777 == 0o600
     not_done(bench.lethectl("recovery-key", "new", bench.folder / "key"), 4, "exist")
     not_done(bench.lethectl("recovery-key", "set", public[:-1] + ("A" if public[-1] != "A" else "B")), 2, "")
-    done(bench.lethectl("recovery-key", "set", public), public)
+    bench.stop()
+    bench.machine("recovery-key", public)
+    bench.start()
     done(bench.lethectl("identity", "export", "a", bench.folder / "a.lethe"), "a.lethe")
     not_done(bench.lethectl("identity", "export", "a", bench.folder / "a.lethe"), 4, "not overwritten")
     bench.restart()
@@ -220,7 +223,7 @@ def _(bench):
                   ["identity", "export", "a", bench.folder / "out", "--passphrase-file", secret]):
         not_done(bench.lethectl(*words, user=NOBODY), 4, "only root")
     denied = "org.freedesktop.DBus.Error.AccessDenied"
-    for member, *arguments in ((FORGET, "string:a", f"string:{fingerprint}"), (SET_RECOVERY_KEY, f"string:{key}")):
+    for member, *arguments in ((FORGET, "string:a", f"string:{fingerprint}"), (SET_RECOVERY_KEY, f"string:{key}"), (BEGIN_REKEYING,)):
         with refused(denied):
             bench.call(MANAGER, member, *arguments, user=NOBODY)
     assert fingerprints(bench)["a"][0] == fingerprint

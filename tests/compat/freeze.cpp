@@ -6,6 +6,7 @@
 #include <ranges>
 
 #include "../unit/fake_pcrlock.hpp"
+#include "../unit/rekeyed.hpp"
 #include "../unit/tor_keys.hpp"
 #include "pcrlock/policy_in_force.hpp"
 #include "state_boot.hpp"
@@ -45,7 +46,7 @@ void export_as(IdentityService& service, const std::filesystem::path& folder, Fr
     machine.exports.push_back(what);
 }
 
-using Fill = std::function<void(IdentityService&, FrozenMachine&)>;
+using Fill = std::function<void(IdentityService&, SoftwareTpm&, const Store&, FrozenMachine&)>;
 
 // A week in which this was the best of the days that count; of the writing it was twice as much.
 std::string week_of(std::uint64_t bandwidth, std::chrono::sys_seconds when) {
@@ -107,7 +108,7 @@ void freeze(const std::filesystem::path& folder, const Kind& kind, const Fill& f
         MemoryPlace place;
         IdentityService service(open_store, opener_of(tpm), place);
         service.restore();
-        fill(service, machine);
+        fill(service, tpm, open_store().value().store, machine);
         machine.relays = frozen_relays(service.relays());
         // The second day makes the index of the minimal states larger; the third writes its other slot.
         for (unsigned day = 1; kind.has_state && day <= 3; ++day) {
@@ -121,15 +122,16 @@ void freeze(const std::filesystem::path& folder, const Kind& kind, const Fill& f
     machine.write(folder);
 }
 
-void set_recovery_key(IdentityService& service, FrozenMachine& machine) {
+void set_recovery_key(IdentityService& service, SoftwareTpm& tpm, const Store& store, FrozenMachine& machine) {
     const auto pair = make_recovery_key();
-    service.set_recovery_key(pair.public_key).value();
+    set_recovery_key(service, tpm, store, pair.public_key).value();
     machine.recovery_public = encode_recovery_public(pair.public_key);
     machine.recovery_secret = as_text(encode_recovery_secret(pair.secret_key).expose());
 }
 
-void fill_disk(const std::filesystem::path& folder, IdentityService& service, FrozenMachine& machine) {
-    set_recovery_key(service, machine);
+void fill_disk(const std::filesystem::path& folder, IdentityService& service, SoftwareTpm& tpm, const Store& store,
+               FrozenMachine& machine) {
+    set_recovery_key(service, tpm, store, machine);
     service.import_relay("alice", with_family(copy_of(alice().files)), {}).value();
     service.import_relay("bob", offline_files(bob()), {}).value();
     export_as(service, folder, machine, {"alice.export", "alice", ""});
@@ -142,14 +144,14 @@ int main(int count, char** arguments) try {
     if (count != 2) return 2;
     const std::filesystem::path folder = arguments[1];
     freeze(folder / "disk", {.in_tpm = false, .has_state = true},
-           [&](auto& service, auto& machine) { fill_disk(folder / "disk", service, machine); });
+           [&](auto& service, auto& tpm, const auto& store, auto& machine) { fill_disk(folder / "disk", service, tpm, store, machine); });
     // The room in a TPM is for one of these at a time.
-    freeze(folder / "tpm", {.in_tpm = true, .has_state = true}, [](auto& service, auto& machine) {
-        set_recovery_key(service, machine);
+    freeze(folder / "tpm", {.in_tpm = true, .has_state = true}, [](auto& service, auto& tpm, const auto& store, auto& machine) {
+        set_recovery_key(service, tpm, store, machine);
         service.import_relay("alice", with_family(copy_of(alice().files)), {}).value();
     });
     freeze(folder / "tpm-offline", {.in_tpm = true, .has_state = false},
-           [](auto& service, auto&) { service.import_relay("bob", with_family(offline_files(bob())), {}).value(); });
+           [](auto& service, auto&, const auto&, auto&) { service.import_relay("bob", with_family(offline_files(bob())), {}).value(); });
     return 0;
 } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

@@ -88,7 +88,7 @@ void ThawedMachine::change(const std::string& object) {
 Result<VaultKey> vault_key_from_box(const Store& store, const std::string& secret) {
     const auto record = TRY(read_vault_record(store));
     if (!record.recovery) return fail(ErrorKind::not_found, "the record has no recovery box");
-    return unbox_vault_key(*record.recovery, TRY(parse_recovery_secret(Secret::copy_of(as_octets(secret)))));
+    return unbox_vault_key(*record.recovery, TRY(parse_recovery_secret(Secret::copy_of(as_octets(secret)))), record.handles());
 }
 
 }  // namespace lethe

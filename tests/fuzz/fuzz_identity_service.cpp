@@ -130,7 +130,13 @@ private:
     }
     void set_recovery_key(bool is_set) {
         const auto key = is_set ? std::optional(recovery_key_.public_key) : std::nullopt;
-        parsed(service_->set_recovery_key(key), {ErrorKind::wrong_state, ErrorKind::corrupt, ErrorKind::policy_mismatch});
+        const auto keys = service_->begin_rekeying();
+        if (!parsed(keys, {ErrorKind::wrong_state, ErrorKind::corrupt, ErrorKind::policy_mismatch, ErrorKind::rollback})) return;
+        tpm_.authorize(keys->index, {{11, {Digest{}}}});
+        std::string json(policy_json);
+        json.replace(json.find("25166080"), 8, std::to_string(keys->index));
+        parsed(service_->set_recovery_key(key, json),
+               {ErrorKind::wrong_state, ErrorKind::corrupt, ErrorKind::policy_mismatch, ErrorKind::rollback});
     }
     void export_relay(const std::string& name) {
         auto file = service_->export_relay(name, std::nullopt);

@@ -141,7 +141,7 @@ Result<PcrPolicy> BootedPcrlock::predict(std::span<const unsigned> pcrs) {
 // Its own PIN lies in its file, sealed under the policy that it finds there.
 Result<void> BootedPcrlock::check_own_pin(const PolicyFile& present) const {
     if (!present.json.contains(policy_pin_blob)) return fail(ErrorKind::io, "Failed to unseal PIN: Integrity check failed");
-    if (!TRY(is_in_force(present.policy, TRY(boot_.tpm.nv_read(policy_index_handle)))))
+    if (!TRY(is_in_force(present.policy, TRY(boot_.tpm.nv_read(present.nv_handle)))))
         return fail(ErrorKind::io, "the policy file is not the one in force");
     std::vector<unsigned> pcrs = present.policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
     if (!refused_pcrs(present.policy, TRY(boot_.tpm.read_pcrs(pcrs))).empty())
@@ -149,29 +149,29 @@ Result<void> BootedPcrlock::check_own_pin(const PolicyFile& present) const {
     return {};
 }
 
-Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs, const Secret& pin) {
+Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) {
     TRY(boot_.refuse("make-policy"));
     PcrPolicy policy = prediction(pcrs);
     predicts_otherwise(policy);
     makes_otherwise(policy);
     if (std::ranges::any_of(policy, [](const AdmittedPcr& admitted) { return admitted.values.size() > values_limit; }))
         return fail(ErrorKind::io, "Argument list too long");
-    std::string json = policy_json(policy);
+    std::string json = policy_json(policy, keys.index);
     if (file) {
         // With the PIN of the index it looks at no value of a PCR in its file.
-        const bool knows_pin = !boot_.index_pin.empty() && as_text(pin.expose()) == boot_.index_pin;
-        const PolicyFile present = knows_pin ? PolicyFile{{}, policy_index_handle, *file} : TRY(parse_policy_file(*file));
+        const bool knows_pin = !boot_.index_pin.empty() && as_text(keys.pin.expose()) == boot_.index_pin;
+        const PolicyFile present = knows_pin ? PolicyFile{{}, keys.index, *file} : TRY(parse_policy_file(*file));
         if (!knows_pin) TRY(check_own_pin(present));
         json = TRY(with_policy(present, policy)).json;
-    } else if (boot_.tpm.nv_index(policy_index_handle)) {
+    } else if (boot_.tpm.nv_index(keys.index)) {
         return fail(ErrorKind::io, "NV index already allocated");
     }
     boot_.before("systemd-pcrlock writes the index");
     if (!file) {
         ++indices_made;
-        boot_.index_pin = as_text(pin.expose());
+        boot_.index_pin = as_text(keys.pin.expose());
     }
-    boot_.tpm.authorize(policy_index_handle, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
+    boot_.tpm.authorize(keys.index, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
     boot_.before("systemd-pcrlock writes its file");
     TRY(boot_.refuse("make-policy, between the index and its file"));
     file = std::move(json);

@@ -39,7 +39,7 @@ public:
 
     Result<EventLog> log() override;
     Result<PcrPolicy> predict(std::span<const unsigned> pcrs) override;
-    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret& pin) override;
+    Result<void> make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) override;
     Result<PolicyFile> policy_file() override;
     Result<void> write_policy_file(std::string_view json) override;
     Result<void> remove_policy_file() override;

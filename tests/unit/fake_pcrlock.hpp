@@ -84,13 +84,13 @@ public:
         TRY(step("predict"));
         return prediction(pcrs);
     }
-    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret&) override {
+    Result<void> make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) override {
         TRY(step("make-policy"));
         const PcrPolicy policy = prediction(pcrs);
-        if (tpm_.nv_index(policy_index_handle)) return fail(ErrorKind::io, "NV index already allocated");
-        tpm_.authorize(policy_index_handle, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
+        if (tpm_.nv_index(keys.index)) return fail(ErrorKind::io, "NV index already allocated");
+        tpm_.authorize(keys.index, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
         TRY(step("make-policy between NV and file"));
-        file_ = policy_json(policy);
+        file_ = policy_json(policy, keys.index);
         return {};
     }
     Result<PolicyFile> policy_file() override {

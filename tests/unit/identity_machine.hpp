@@ -8,6 +8,7 @@
 #include "borrowed_tpm.hpp"
 #include "fake_pcrlock.hpp"
 #include "identityd/service.hpp"
+#include "rekeyed.hpp"
 #include "tor_keys.hpp"
 
 namespace lethe {

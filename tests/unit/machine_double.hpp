@@ -52,14 +52,15 @@ public:
     /// @param present  has the PCRs that are predicted.
     PolicyMaker(FakeTpm& present, IndexTpm& tpm, Before before) : FakePcrlock(present), tpm_(tpm), before_(std::move(before)) {}
 
-    Result<void> make_policy(std::span<const unsigned> pcrs, const Secret&) override {
+    Result<void> make_policy(std::span<const unsigned> pcrs, const PolicyKeys& keys) override {
         const PcrPolicy policy = TRY(predict(pcrs));
+        if (tpm_.nv_index(keys.index)) return fail(ErrorKind::io, "NV index already allocated");  // as the real one, without its file
         before_("systemd-pcrlock defines the index");
-        tpm_.define_index(policy_index_handle);
+        tpm_.define_index(keys.index);
         before_("systemd-pcrlock writes the index");
-        tpm_.write_index(policy_index_handle, authorized_policy_content(pcrlock_policy(policy).value()));
+        tpm_.write_index(keys.index, authorized_policy_content(pcrlock_policy(policy).value()));
         before_("systemd-pcrlock writes its file");
-        file_ = policy_json(policy);
+        file_ = policy_json(policy, keys.index);
         return {};
     }
 

@@ -74,11 +74,11 @@ TEST(PcrsInForce, AreThoseOfTheFileThatTheTpmConfirms) {
     FakeTpm tpm;
     const PcrPolicy with{{4, {digest_of(4)}}, {7, {digest_of(7)}}}, without{{4, {digest_of(4)}}};
     const auto file = [](const PcrPolicy& policy) { return parse_policy_file(policy_json(policy)).value(); };
-    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(with)}), ElementsAre(4, 7)) << "there is nothing to be asked";
+    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(with)}, policy_index_handle), ElementsAre(4, 7)) << "there is nothing to be asked";
     tpm.authorize(policy_index_handle, without);
-    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(without)}), ElementsAre(4));
+    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(without)}, policy_index_handle), ElementsAre(4));
     tpm.authorize(policy_index_handle, {{4, {digest_of(9)}}});
-    EXPECT_EQ(pcrs_in_force(tpm, {file(with), file(without)}).error().kind, ErrorKind::rollback);
+    EXPECT_EQ(pcrs_in_force(tpm, {file(with), file(without)}, policy_index_handle).error().kind, ErrorKind::rollback);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ public:
     std::optional<PcrPolicy> makes_instead;
 
     Result<PcrPolicy> predict(std::span<const unsigned>) override { return wanted; }
-    Result<void> make_policy(std::span<const unsigned>, const Secret&) override {
+    Result<void> make_policy(std::span<const unsigned>, const PolicyKeys&) override {
         TRY(refuse("make-policy"));
         const PcrPolicy made = makes_instead.value_or(wanted);
         steps_.emplace_back("index");
@@ -63,7 +63,7 @@ protected:
         for (const auto& version : versions) found.push_back(version.generation);
         return found;
     }
-    PcrPolicy in_force() { return confirmed_policy_file(tpm, read_policy_files(*store).value()).value().policy; }
+    PcrPolicy in_force() { return confirmed_policy_file(tpm, read_policy_files(*store).value(), policy_index_handle).value().policy; }
     void expect_refused(ErrorKind kind, const std::string& words) {
         const auto refused = change();
         ASSERT_FALSE(refused);

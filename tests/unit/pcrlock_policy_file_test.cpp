@@ -100,7 +100,7 @@ struct PolicySlots : testing::Test {
     Result<PolicyFile> confirmed() {
         const auto files = read_policy_files(store);
         if (!files) return std::unexpected(files.error());
-        return confirmed_policy_file(tpm, *files);
+        return confirmed_policy_file(tpm, *files, policy_index_handle);
     }
 };
 

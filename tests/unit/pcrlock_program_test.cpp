@@ -28,7 +28,7 @@ constexpr std::string_view log_json =
 
 struct Program : testing::Test {
     TemporaryFolder folder;
-    Secret pin = Secret::copy_of(as_octets("0123456789"));
+    PolicyKeys keys{.pin = Secret::copy_of(as_octets("0123456789")), .copy = Secret(32)};
     SystemdPcrlock pcrlock{{.program = folder / "pcrlock",
                             .components = folder / "lib/pcrlock.d",
                             .policy = folder / "lib/systemd/pcrlock.json",
@@ -98,7 +98,7 @@ TEST_F(Program, APredictionWithoutAnyPcrIsEmpty) {
 }
 
 TEST_F(Program, MakePolicyIsAlwaysGivenTheSameIndexTokenAndLocationAndNoSecret) {
-    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4, 7, 11, 12, 13}, pin));
+    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4, 7, 11, 12, 13}, keys));
     const std::string arguments = read("arguments");
     for (const char* argument : {"make-policy", "--pcr=4+7+11+12+13", "--location=860:940", "--nv-index=0x1800100",
                                  "--entry-token=literal:lethe", "--force", "--recovery-pin=query"})
@@ -111,7 +111,7 @@ TEST_F(Program, MakePolicyIsAlwaysGivenTheSameIndexTokenAndLocationAndNoSecret) 
 TEST_F(Program, ThePinIsACredentialThatOnlyItsOwnerReadsAndThatDoesNotStay) {
     write("scratch/credentials/pcrlock.recovery-pin", "of a process that died, and longer than the one that follows it here");
     does("cat \"$CREDENTIALS_DIRECTORY/pcrlock.recovery-pin\" >pin; stat -c %a \"$CREDENTIALS_DIRECTORY/pcrlock.recovery-pin\" >mode");
-    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, pin));
+    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, keys));
     EXPECT_EQ(read("pin"), "0123456789");
     EXPECT_EQ(read("mode"), "600\n");
     EXPECT_TRUE(std::filesystem::is_empty(folder / "scratch/credentials"));
@@ -120,36 +120,36 @@ TEST_F(Program, ThePinIsACredentialThatOnlyItsOwnerReadsAndThatDoesNotStay) {
 TEST_F(Program, AnIndexOfAnEarlierReleaseIsRewrittenWithThePinInItsFile) {
     write("lib/systemd/pcrlock.json", policy_json({{4, {digest_of(4)}}}));
     does("case \"$*\" in *query*) echo 'Failed to write NV index' >&2; exit 1;; esac");
-    EXPECT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, pin));
+    EXPECT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, keys));
     EXPECT_THAT(read("arguments"), HasSubstr("--recovery-pin=hide"));
 }
 
 TEST_F(Program, WhenNeitherPinWritesTheIndexTheFirstReasonIsTold) {
     write("lib/systemd/pcrlock.json", policy_json({{4, {digest_of(4)}}}));
     does("case \"$*\" in *query*) echo 'a policy check failed' >&2;; *) echo 'PolicyOR' >&2;; esac; exit 1");
-    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, pin).error().message,
+    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, keys).error().message,
               "systemd-pcrlock make-policy failed: a policy check failed");
 }
 
 TEST_F(Program, TheCredentialForTheEspDoesNotStay) {
     does("mkdir -p scratch/loader/credentials; echo x >scratch/loader/credentials/pcrlock.lethe.cred");
-    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, pin));
+    ASSERT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, keys));
     EXPECT_FALSE(std::filesystem::exists(folder / "scratch/loader"));
 }
 
 TEST_F(Program, MakePolicyIsTriedAgainWhenAPcrChangedMeanwhile) {
     does("[ $(wc -l <arguments) = 3 ] || { echo 'tpm:error(2.0): PCR have changed since checked.' >&2; exit 1; }");
-    EXPECT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, pin));
+    EXPECT_TRUE(pcrlock.make_policy(std::vector<unsigned>{4}, keys));
 }
 
 TEST_F(Program, MakePolicyIsNotTriedForEver) {
     does("echo 'tpm:error(2.0): PCR have changed since checked.' >&2; exit 1");
-    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, pin).error().kind, ErrorKind::policy_mismatch);
+    EXPECT_EQ(pcrlock.make_policy(std::vector<unsigned>{4}, keys).error().kind, ErrorKind::policy_mismatch);
 }
 
 TEST_F(Program, AnotherFailureIsToldAtOnceWithTheLastLine) {
     does("echo first >&2; echo 'NV index 0x1800100 already allocated.' >&2; exit 1");
-    const auto made = pcrlock.make_policy(std::vector<unsigned>{4}, pin);
+    const auto made = pcrlock.make_policy(std::vector<unsigned>{4}, keys);
     EXPECT_EQ(made.error().kind, ErrorKind::io);
     EXPECT_EQ(made.error().message, "systemd-pcrlock make-policy failed: NV index 0x1800100 already allocated.");
     const std::string arguments = read("arguments");

@@ -69,6 +69,7 @@ void expect_whole(CutMachine& machine) {
     }
     EXPECT_EQ(machine.daemon().relays().size(), machine.place().manifests.size());
     EXPECT_FALSE(machine.daemon().recovery_trouble());
+    EXPECT_FALSE(machine.daemon().rekeying_trouble()) << machine.daemon().rekeying_trouble()->message;
 }
 
 void expect_as_it_may_be(const Operation& operation, CutMachine& machine, const std::map<std::string, std::string>& seen) {
@@ -98,6 +99,7 @@ void finish(const Operation& operation, CutMachine& machine, bool cut_twice) {
     if (operation.opens_before || machine.daemon().vault().state == VaultState::open) {
         expect_whole(machine);
         expect_as_it_may_be(operation, machine, seen);
+        operation.expect_after_cut(machine);
     } else {
         EXPECT_TRUE(machine.place().manifests.empty());
     }

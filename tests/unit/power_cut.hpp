@@ -43,6 +43,9 @@ public:
     /// What `lethectl identity recover --store` does, and the restart of the daemon after it.
     Result<void> reenroll(const RecoverySecretKey& key, const std::string& fingerprint);
 
+    /// What `lethectl recovery-key set` and `remove` do.
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key);
+
     /// The moments of what is done, and the one after it.
     std::vector<Moment> record(const std::function<void()>& what);
 
@@ -71,6 +74,7 @@ private:
     template <class Work>
     auto with_ports(Work work);
     void restore_policy_file();
+    std::vector<PcrPolicy> policies_in_force();
 
     bool in_tpm_;
     std::vector<Moment>* timeline_ = nullptr;
@@ -87,6 +91,8 @@ struct Operation {
     std::set<ErrorKind> when_done{};
     /// The fingerprints that a relay may have after the next boot, "" while there is none. Of others: what tor has been given.
     std::map<std::string, std::set<std::string>> may_be{};
+    /// Asserts what holds after the boot that follows a cut.
+    std::function<void(CutMachine&)> expect_after_cut = [](CutMachine&) {};
     bool opens_before = true;  ///< the vault, when power goes before the end
     /// Asserts what the whole operation leaves, after any number of boots.
     std::function<void(CutMachine&)> expect_done{};

@@ -1,3 +1,5 @@
+#include <ranges>
+
 #include "keyring/compact_ring.hpp"
 #include "power_cut.hpp"
 #include "tor/compact_identity.hpp"
@@ -36,13 +38,7 @@ auto CutMachine::with_ports(Work work) {
 }
 
 CutMachine::Running::Running(CutMachine& machine)
-    : pcrlock(machine.state.tpm, machine.state.tpm,
-              [&machine](const std::string& what) {
-                  // The real one refuses an index that it has not made itself.
-                  EXPECT_TRUE(!what.contains("defines") || !machine.state.tpm.nv_index(policy_index_handle))
-                      << "NV index already allocated";
-                  machine.before(what);
-              }),
+    : pcrlock(machine.state.tpm, machine.state.tpm, [&machine](const std::string& what) { machine.before(what); }),
       place(machine.state.minted, machine.state.seen),
       service([&machine]() -> Result<OpenedStore> { return OpenedStore{machine.store(), machine.in_tpm_}; },
               [&machine]() -> Result<std::unique_ptr<Tpm>> { return machine.tpm(); }, place) {}
@@ -52,7 +48,7 @@ void CutMachine::restore_policy_file() {
     const Store opened = store();
     const auto files = read_policy_files(opened);
     if (!opened.exists({ObjectKind::vault, ""}).value_or(false) || !files) return;
-    const auto confirmed = confirmed_policy_file(state.tpm, *files);
+    const auto confirmed = confirmed_policy_file(state.tpm, *files, policy_index_of(opened).value_or(policy_index_handle));
     if (confirmed) running_->pcrlock.file_ = confirmed->json;
 }
 
@@ -75,6 +71,18 @@ Result<void> CutMachine::reenroll(const RecoverySecretKey& key, const std::strin
     return {};
 }
 
+Result<void> CutMachine::set_recovery_key(const std::optional<RecoveryPublicKey>& key) {
+    const auto keys = TRY(daemon().begin_rekeying());
+    const auto pcrs = policies_in_force().front() | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
+    TRY(running_->pcrlock.make_policy(pcrs, keys));
+    return daemon().set_recovery_key(key, *running_->pcrlock.file_);
+}
+
+std::vector<PcrPolicy> CutMachine::policies_in_force() {
+    const auto files = read_policy_files(store());
+    return files ? *files | std::views::transform(&PolicyFile::policy) | std::ranges::to<std::vector>() : std::vector<PcrPolicy>{};
+}
+
 std::vector<Moment> CutMachine::record(const std::function<void()>& what) {
     std::vector<Moment> moments;
     timeline_ = &moments;
@@ -84,12 +92,7 @@ std::vector<Moment> CutMachine::record(const std::function<void()>& what) {
     return moments;
 }
 
-Result<VaultKey> CutMachine::vault_key() {
-    const Store opened = store();
-    std::vector<PcrPolicy> policies;
-    for (const auto& file : TRY(read_policy_files(opened))) policies.push_back(file.policy);
-    return open_vault(state.tpm, opened, policies);
-}
+Result<VaultKey> CutMachine::vault_key() { return open_vault(state.tpm, store(), policies_in_force()); }
 
 std::vector<Octets> CutMachine::slots(const ObjectId& id) {
     std::vector<Octets> slots;

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "vault/minimal_states.hpp"
+#include "vault/snapshots.hpp"
+
 namespace lethe {
 namespace {
 
@@ -92,7 +95,7 @@ TEST_P(PowerCut, ARecoveryFromAnExport) {
     Operation operation = on_enrolled_machine("recover");
     operation.prepare = [=](CutMachine& machine) {
         machine.boot();
-        EXPECT_TRUE(machine.daemon().set_recovery_key(pair->public_key));
+        EXPECT_TRUE(machine.set_recovery_key(pair->public_key));
         EXPECT_TRUE(machine.daemon().import_relay("c", files_of(brought), std::nullopt));
         *file = machine.daemon().export_relay("c", std::nullopt).value();
         EXPECT_TRUE(machine.daemon().forget_relay("c", fingerprint_of(brought)));
@@ -146,32 +149,174 @@ TEST_P(PowerCut, AForgetting) {
     EXPECT_GT(cut_everywhere(operation, in_tpm()), 15U);
 }
 
-TEST_P(PowerCut, TheSettingOfAnotherRecoveryKey) {
-    const auto old_pair = std::make_shared<RecoveryKeyPair>(make_recovery_key()),
-               pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
-    Operation operation = on_enrolled_machine("set_recovery_key");
+// What the relays' state is, to be told from any other.
+const Octets state_of_a{'s', 't', 'a', 't', 'e'};
+
+void keep_state(CutMachine& machine) {
+    const auto key = machine.vault_key();
+    ASSERT_TRUE(key) << key.error().message;
+    Store store = machine.store();
+    RelayStates states;
+    states.emplace("a", Secret::copy_of(state_of_a));
+    if (!machine.in_tpm()) {
+        ASSERT_TRUE(Snapshots::open(store.disk(), machine.state.tpm, *key)->write(states));
+    }
+    ASSERT_TRUE(MinimalStates(machine.state.tpm, *key, machine.in_tpm()).write({{"a", state_of_a}}));
+}
+
+void expect_state(CutMachine& machine) {
+    const auto key = machine.vault_key();
+    ASSERT_TRUE(key) << key.error().message;
+    Store store = machine.store();
+    const auto minimal = MinimalStates(machine.state.tpm, *key, machine.in_tpm()).read();
+    ASSERT_TRUE(minimal) << minimal.error().message;
+    EXPECT_EQ(*minimal, (MinimalStates::Relays{{"a", state_of_a}}));
+    if (machine.in_tpm()) return;
+    const auto snapshot = Snapshots::open(store.disk(), machine.state.tpm, *key)->read();
+    ASSERT_TRUE(snapshot) << snapshot.error().message;
+    ASSERT_TRUE(snapshot->relays.contains("a"));
+    EXPECT_EQ(snapshot->relays.at("a").state, Secret::copy_of(state_of_a));
+}
+
+// Of the two sets of NV indices one is there.
+void expect_one_set(CutMachine& machine) {
+    const auto handles = read_vault_record(machine.store()).value().handles(), other = other_than(handles);
+    for (const auto handle : {handles.policy, handles.snapshots, handles.anchor}) EXPECT_TRUE(machine.state.tpm.nv_index(handle)) << handle;
+    for (const auto handle : {other.policy, other.snapshots, other.anchor}) EXPECT_FALSE(machine.state.tpm.nv_index(handle)) << handle;
+}
+
+// As after any boot: whichever key is in force, nothing of another is left, and nobody is told of damage.
+void expect_no_trace_of_two_keys(CutMachine& machine) {
+    expect_state(machine);
+    expect_one_set(machine);
+    for (const auto& [name, relay] : machine.daemon().relays()) EXPECT_EQ(relay.reason, "") << name;
+    EXPECT_EQ(machine.daemon().store_reason(), "");
+    EXPECT_FALSE(machine.daemon().rekeying_trouble());
+}
+
+// Whoever has the former vault key, and everything of the machine, opens nothing.
+void expect_worthless(CutMachine& machine, const VaultKey& former, const VaultRecord& former_record) {
+    Store store = machine.store();
+    const auto names = store.disk().names().value();
+    for (const std::string& file : names) {
+        const Octets octets = store.disk().read(file).value();
+        for (const auto kind : {ObjectKind::relays, ObjectKind::recovery, ObjectKind::keyring, ObjectKind::ledger, ObjectKind::policy_copy})
+            EXPECT_FALSE(decrypt_object(former.kind_key(kind), {kind, ""}, octets)) << file;
+        EXPECT_FALSE(decrypt_object(former.kind_key(ObjectKind::identity), {ObjectKind::identity, "a"}, octets)) << file;
+        EXPECT_FALSE(open_snapshot_directory(former.kind_key(ObjectKind::state), octets)) << file;
+    }
+    EXPECT_FALSE(MinimalStates(machine.state.tpm, former, false).read());
+    const auto policy = parse_policy_file(as_text(store.read_framed({ObjectKind::policy, ""}).value().front().payload.expose())).value();
+    EXPECT_FALSE(machine.state.tpm.unseal(former_record.root, former_record.index, former_record.sealed, policy.policy));
+}
+
+struct Former {
+    RecoveryKeyPair pair = make_recovery_key();
+    std::optional<VaultKey> key;
+    std::optional<VaultRecord> record;
+};
+
+Operation on_machine_with_state(std::string name, const std::shared_ptr<Former>& former, bool has_recovery_key) {
+    Operation operation = on_enrolled_machine(std::move(name));
     operation.prepare = [=](CutMachine& machine) {
         machine.boot();
-        EXPECT_TRUE(machine.daemon().set_recovery_key(old_pair->public_key));
+        if (has_recovery_key) {
+            ASSERT_TRUE(machine.set_recovery_key(former->pair.public_key));
+        }
+        keep_state(machine);
+        former->key = *machine.vault_key();
+        former->record = read_vault_record(machine.store()).value();
     };
-    operation.command = [=](CutMachine& machine) { return machine.daemon().set_recovery_key(pair->public_key); };
+    operation.expect_after_cut = expect_no_trace_of_two_keys;
+    return operation;
+}
+
+void expect_key_in_both_records(CutMachine& machine, const RecoveryKeyPair& pair) {
+    const auto key = machine.vault_key();
+    ASSERT_TRUE(key) << key.error().message;
+    const auto records = machine.store().read_framed({ObjectKind::vault, ""}).value();
+    EXPECT_EQ(records.size(), 2U);
+    for (const auto& version : records) {
+        const auto record = decode_vault_record(version.payload.expose()).value();
+        ASSERT_TRUE(record.recovery);
+        const auto boxed = unbox_vault_key(*record.recovery, pair.secret_key, record.handles());
+        ASSERT_TRUE(boxed) << boxed.error().message;
+        EXPECT_EQ(boxed->kind_key(ObjectKind::identity), key->kind_key(ObjectKind::identity));
+    }
+}
+
+TEST_P(PowerCut, TheSettingOfARecoveryKey) {
+    const auto former = std::make_shared<Former>();
+    const auto pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
+    Operation operation = on_machine_with_state("set_recovery_key", former, false);
+    operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(pair->public_key); };
     operation.expect_done = [=](CutMachine& machine) {
         EXPECT_EQ(machine.daemon().recovery_key(), pair->public_key);
-        EXPECT_FALSE(machine.daemon().recovery_trouble());
-        const auto key = machine.vault_key();
-        ASSERT_TRUE(key) << key.error().message;
-        const auto records = machine.store().read_framed({ObjectKind::vault, ""}).value();
-        EXPECT_EQ(records.size(), 2U);
-        for (const auto& version : records) {
-            const auto record = decode_vault_record(version.payload.expose()).value();
-            ASSERT_TRUE(record.recovery);
-            const auto boxed = unbox_vault_key(*record.recovery, pair->secret_key);
-            ASSERT_TRUE(boxed) << boxed.error().message;
-            EXPECT_EQ(boxed->kind_key(ObjectKind::identity), key->kind_key(ObjectKind::identity));
-        }
-        EXPECT_FALSE(machine.state.medium.holds(old_pair->public_key.octets())) << "a box of the former recipient is left";
+        expect_key_in_both_records(machine, *pair);
+        expect_no_trace_of_two_keys(machine);
+        expect_worthless(machine, *former->key, *former->record);
     };
-    EXPECT_GT(cut_everywhere(operation, in_tpm()), 15U);
+    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
+}
+
+TEST_P(PowerCut, TheSettingOfAnotherRecoveryKey) {
+    const auto former = std::make_shared<Former>();
+    const auto pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
+    Operation operation = on_machine_with_state("replace_recovery_key", former, true);
+    operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(pair->public_key); };
+    operation.expect_done = [=](CutMachine& machine) {
+        EXPECT_EQ(machine.daemon().recovery_key(), pair->public_key);
+        expect_key_in_both_records(machine, *pair);
+        expect_no_trace_of_two_keys(machine);
+        expect_worthless(machine, *former->key, *former->record);
+        EXPECT_FALSE(machine.state.medium.holds(former->pair.public_key.octets())) << "a box of the former recipient is left";
+    };
+    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
+}
+
+// One copy of each object is all that there is of it.
+TEST_P(PowerCut, TheSettingOfARecoveryKeyWithOneCopyOfEachObject) {
+    const auto former = std::make_shared<Former>();
+    const auto pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
+    for (const std::string slot : {".a", ".b"}) {
+        Operation operation = on_machine_with_state("set_recovery_key without " + slot, former, false);
+        const auto prepare = operation.prepare;
+        operation.prepare = [=](CutMachine& machine) {
+            prepare(machine);
+            Store store = machine.store();
+            for (const std::string stem : {"identity-a", "relays", "keyring"})
+                if (store.disk().exists(stem + slot).value_or(false)) {
+                    ASSERT_TRUE(store.disk().write(stem + slot, Octets(64, 0xff)));
+                    ASSERT_TRUE(store.disk().sync(stem + slot));
+                }
+        };
+        operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(pair->public_key); };
+        operation.expect_after_cut = [](CutMachine& machine) {
+            expect_state(machine);
+            expect_one_set(machine);
+        };
+        operation.expect_done = [=](CutMachine& machine) {
+            EXPECT_EQ(machine.daemon().recovery_key(), pair->public_key);
+            expect_state(machine);
+            expect_one_set(machine);
+        };
+        EXPECT_GT(cut_everywhere(operation, in_tpm()), 50U);
+    }
+}
+
+TEST_P(PowerCut, TheRemovalOfARecoveryKey) {
+    const auto former = std::make_shared<Former>();
+    Operation operation = on_machine_with_state("remove_recovery_key", former, true);
+    operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(std::nullopt); };
+    operation.expect_done = [=](CutMachine& machine) {
+        EXPECT_FALSE(machine.daemon().recovery_key());
+        const auto records = machine.store().read_framed({ObjectKind::vault, ""}).value();
+        for (const auto& version : records) EXPECT_FALSE(decode_vault_record(version.payload.expose()).value().recovery);
+        expect_no_trace_of_two_keys(machine);
+        expect_worthless(machine, *former->key, *former->record);
+        EXPECT_FALSE(machine.state.medium.holds(former->pair.public_key.octets())) << "a box of the former recipient is left";
+    };
+    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
 }
 
 TEST_P(PowerCut, TheRecoveryOfAWholeStore) {
@@ -180,8 +325,8 @@ TEST_P(PowerCut, TheRecoveryOfAWholeStore) {
     operation.prepare = [=, this](CutMachine& machine) {
         machine.boot();
         EXPECT_TRUE(machine.daemon().import_relay("c", files_of(brought), std::nullopt));
-        EXPECT_TRUE(machine.daemon().set_recovery_key(pair->public_key));
-        if (in_tpm()) EXPECT_TRUE(machine.state.tpm.nv_undefine(policy_index_handle));  // another TPM would have no store
+        EXPECT_TRUE(machine.set_recovery_key(pair->public_key));
+        if (in_tpm()) EXPECT_TRUE(machine.state.tpm.nv_undefine(second_handles.policy));  // another TPM would have no store
         else machine.state.tpm = CopiedTpm();
         machine.boot();
         EXPECT_NE(machine.daemon().vault().state, VaultState::open);

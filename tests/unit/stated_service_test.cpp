@@ -393,5 +393,28 @@ TEST(StateService, RefusesASnapshotWhenTheDayIsSpent) {
     EXPECT_TRUE(daemon.service.snapshot(SnapshotCause::request));
 }
 
+// lethe-identityd makes one while this service runs.
+TEST(StateUnderANewVaultKey, GoesOnWithTheNextSnapshotAndIsThereAfterAReboot) {
+    Machine machine{{}};
+    Daemon identities(machine);
+    StateDaemon state(machine);
+    state.tor_writes("a", state_of(1 << 20));
+    ASSERT_TRUE(is_success(state.service.snapshot(SnapshotCause::request)));
+    const auto store = *Store::open(machine.folder.path());
+    ASSERT_TRUE(is_success(set_recovery_key(identities.service, machine.tpm, store, make_recovery_key().public_key)));
+    {
+        StateDaemon rebooted(machine);
+        EXPECT_EQ(rebooted.laid_out("a"), state_of(1 << 20)) << "the last snapshot went with the former key";
+    }
+    state.now += 24h;
+    state.uptime += 24h;
+    state.tor_writes("a", state_of(2 << 20, state.now));
+    ASSERT_TRUE(is_success(state.service.snapshot(SnapshotCause::request)));
+    EXPECT_EQ(state.service.minimal_reason(), "");
+    StateDaemon rebooted(machine);
+    EXPECT_EQ(rebooted.laid_out("a"), state_of(2 << 20, state.now));
+    EXPECT_EQ(rebooted.service.standing(), StateStanding::open);
+}
+
 }  // namespace
 }  // namespace lethe

@@ -5,6 +5,7 @@
 #include "counting_tcti.hpp"
 #include "enroll/reenroll.hpp"
 #include "machine_double.hpp"
+#include "rekeyed.hpp"
 #include "software_tpm.hpp"
 #include "temporary_folder.hpp"
 
@@ -30,6 +31,7 @@ public:
     void start_daemon();
     IdentityService& daemon() { return *service_; }
     Result<Enrolment> enroll(std::vector<std::string> relays);
+    Result<void> set_recovery_key(const RecoveryPublicKey& key) { return lethe::set_recovery_key(*service_, *tpm_, store(), key); }
     Result<void> reenroll(const RecoverySecretKey& key, const std::string& fingerprint);
     Result<VaultKey> open_vault();
     Store store();

@@ -135,7 +135,7 @@ TEST_P(TpmFaults, RecoveryFromAnExport) {
     operation.prepare = [=](FaultMachine& machine) {
         prepare(machine);
         EXPECT_TRUE(machine.daemon().import_relay("c", files_of(brought), std::nullopt));
-        EXPECT_TRUE(machine.daemon().set_recovery_key(recovery_pair().public_key));
+        EXPECT_TRUE(machine.set_recovery_key(recovery_pair().public_key));
         *file = machine.daemon().export_relay("c", std::nullopt).value();
         EXPECT_TRUE(machine.daemon().forget_relay("c", fingerprint_of(brought)));
     };
@@ -152,7 +152,10 @@ TEST_P(TpmFaults, RecoveryFromAnExport) {
 
 TEST_P(TpmFaults, SettingTheRecoveryKey) {
     FaultedOperation operation = on_enrolled_machine("set_recovery_key");
-    operation.run = [](FaultMachine& machine) { return machine.daemon().set_recovery_key(recovery_pair().public_key); };
+    operation.run = [](FaultMachine& machine) {
+        if (machine.daemon().vault().state != VaultState::open) machine.start_daemon();  // the TPM stayed away behind the switch
+        return machine.set_recovery_key(recovery_pair().public_key);
+    };
     operation.expect_done = [](FaultMachine& machine) {
         expect_relays(machine, only_a());
         EXPECT_EQ(machine.daemon().recovery_key(), recovery_pair().public_key);
@@ -166,8 +169,8 @@ TEST_P(TpmFaults, RecoveryOfAWholeStore) {
     const auto prepare = operation.prepare;
     operation.prepare = [=](FaultMachine& machine) {
         prepare(machine);
-        EXPECT_TRUE(machine.daemon().set_recovery_key(recovery_pair().public_key));
-        EXPECT_TRUE(machine.tpm().nv_undefine(policy_index_handle));
+        EXPECT_TRUE(machine.set_recovery_key(recovery_pair().public_key));
+        EXPECT_TRUE(machine.tpm().nv_undefine(second_handles.policy));
     };
     operation.run = [](FaultMachine& machine) { return machine.reenroll(recovery_pair().secret_key, fingerprint_of(former)); };
     operation.when_done = {ErrorKind::wrong_state};

@@ -218,7 +218,7 @@ void BootingMachine::enroll() {
         ASSERT_TRUE(unlock_opening(pcrlock()));
     }
     VaultKey key = VaultKey::random();
-    const auto made = pcrlock().make_policy(pcrs, key.policy_keys().pin);
+    const auto made = pcrlock().make_policy(pcrs, key.policy_keys());
     ASSERT_TRUE(made) << made.error().message;
     Store kept = store();
     ASSERT_TRUE(kept.write_framed({ObjectKind::policy, ""}, as_octets(*pcrlock().file)));

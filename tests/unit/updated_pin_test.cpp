@@ -3,6 +3,7 @@
 
 #include "fake_pcrlock.hpp"
 #include "pcrlock/policy_in_force.hpp"
+#include "tpm/policy.hpp"
 #include "update_machine.hpp"
 
 namespace lethe {
@@ -62,7 +63,9 @@ protected:
     }
     // The policy file in force has its own PIN again, in the slot from which the next policy is written.
     bool is_whole() { return in_force().json.contains(policy_pin_blob); }
-    PolicyFile in_force() { return confirmed_policy_file(machine.state.tpm, read_policy_files(machine.store()).value()).value(); }
+    PolicyFile in_force() {
+        return confirmed_policy_file(machine.state.tpm, read_policy_files(machine.store()).value(), policy_index_handle).value();
+    }
 
     BootingMachine machine;
 };
@@ -149,6 +152,28 @@ TEST_F(PolicyFiles, NobodyChangesThePolicyWithAShutVault) {
     const auto staged = machine.service().stage(built_release({.version = "2"}), {});
     ASSERT_FALSE(staged);
     EXPECT_EQ(staged.error().kind, ErrorKind::policy_mismatch) << staged.error().message;
+}
+
+// What a new vault key needs (vault/rekey.hpp).
+TEST_F(PolicyFiles, OfTheIndexOfANewVaultKeyAdmitWhatIsInForceAndNoUpdate) {
+    const VaultKey next = VaultKey::random(second_handles);
+    const auto before = in_force();
+    const auto made = machine.service().make_policy_index(next.policy_keys());
+    ASSERT_TRUE(made) << made.error().message;
+    const auto file = parse_policy_file(*made).value();
+    EXPECT_EQ(file.nv_handle, second_handles.policy);
+    EXPECT_TRUE(admit_the_same(file.policy, before.policy).value());
+    EXPECT_TRUE(is_in_force(file.policy, machine.state.tpm.nv_read(second_handles.policy).value()).value());
+    EXPECT_EQ(in_force().json, before.json) << "the policy in force was touched";
+
+    const auto twice = machine.service().make_policy_index(next.policy_keys());
+    EXPECT_EQ(twice.error().kind, ErrorKind::wrong_state) << "it is there already";
+    ASSERT_TRUE(machine.state.tpm.nv_undefine(second_handles.policy));
+    EXPECT_EQ(machine.service().make_policy_index(VaultKey::random(first_handles).policy_keys()).error().kind, ErrorKind::invalid_argument);
+    stage("2");
+    const auto refused = machine.service().make_policy_index(next.policy_keys());
+    EXPECT_EQ(refused.error().kind, ErrorKind::wrong_state) << refused.error().message;
+    EXPECT_FALSE(machine.state.tpm.nv_index(second_handles.policy));
 }
 
 }  // namespace
