@@ -189,8 +189,9 @@ Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPubli
     TRY(keyring.set_recovery_key(key));
     recovery_key_.reset();
     TRY(open_->anchor->settle());
-    open_ = TRY(open());  // with the vault key in hand for a moment, its box is made anew
-    if (recovery_trouble_) return std::unexpected(*recovery_trouble_);
+    open_ = TRY(open());
+    // What waits for the next opening of the vault is said by recovery_trouble(), and is no failure.
+    if (recovery_trouble_ && recovery_trouble_->kind != ErrorKind::wrong_state) return std::unexpected(*recovery_trouble_);
     if (recovery_key_ != key) return fail(ErrorKind::corrupt, "the store gives back another recovery key than was written");
     return {};
 }
