@@ -141,7 +141,7 @@ Result<void> IdentityService::follow_recovery_key(Store& store, const std::optio
     if (TRY(every_box_is_for(store, recovery_key_))) return {};
     if (!key)
         return fail(ErrorKind::wrong_state,
-                    "the vault key is not sealed to the recovery key as it is set, and can only be when the vault is opened: reboot");
+                    "the vault key is sealed to the recovery key as it is set when the vault is opened next: reboot");
     auto record = TRY(read_vault_record(store));
     record.recovery = recovery_key_.transform([&](const auto& recipient) { return box_vault_key(*key, recipient); });
     TRY(replace_vault(store, record));

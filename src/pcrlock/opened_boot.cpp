@@ -60,7 +60,9 @@ Result<PcrValues> before_opening(PcrValues present, const EventLog& log) {
 }
 
 Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs) {
-    return before_opening(TRY(tpm.read_pcrs(pcrs)), TRY(pcrlock.log()));
+    PcrValues present = TRY(tpm.read_pcrs(pcrs));
+    if (!present.contains(pcr::kernel_config)) return present;
+    return before_opening(std::move(present), TRY(pcrlock.log()));
 }
 
 Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record) {

@@ -51,6 +51,15 @@ def end(daemon):
     return daemon.wait(LIMIT)
 
 
+def listen(notify, daemon):
+    """As the service manager does, which a daemon may wait for."""
+    notify.settimeout(1)
+    while daemon.poll() is None:
+        with contextlib.suppress(TimeoutError):
+            notify.recv(4096)
+    notify.close()
+
+
 class Bench:
     def __init__(self, identityd, lethectl, relay, machine, source, stated=None):
         # meson names them relative to where it runs the test; the programs are started elsewhere.
@@ -116,18 +125,19 @@ class Bench:
         self.runtime.mkdir()
 
     def spawn(self, program, journal, **environment):
-        """Starts a daemon and waits for its READY=1. What it says goes into the journal."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            path = self.folder / "notify"
-            path.unlink(missing_ok=True)
-            notify.bind(str(path))
-            notify.settimeout(LIMIT)
-            with journal.open("w") as out:
-                daemon = subprocess.Popen([program], cwd=self.folder, stderr=out,
-                                          env=dict(self.environment, NOTIFY_SOCKET=str(path), LETHE_STORE=str(self.store),
-                                                   LETHE_RELAY_USER="nobody", **environment))
-            while b"READY=1" not in notify.recv(4096):
-                pass
+        """Starts a daemon and waits for its READY=1. What it says goes into the journal. It is listened to for as long as it runs."""
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = self.folder / f"notify-{journal.name}"
+        path.unlink(missing_ok=True)
+        notify.bind(str(path))
+        notify.settimeout(LIMIT)
+        with journal.open("w") as out:
+            daemon = subprocess.Popen([program], cwd=self.folder, stderr=out,
+                                      env=dict(self.environment, NOTIFY_SOCKET=str(path), LETHE_STORE=str(self.store),
+                                               LETHE_RELAY_USER="nobody", **environment))
+        while b"READY=1" not in notify.recv(4096):
+            pass
+        threading.Thread(target=listen, args=(notify, daemon), daemon=True).start()
         return daemon
 
     def start(self):

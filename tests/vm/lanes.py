@@ -19,7 +19,7 @@ from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
 from secure_boot import insecure_lane
 from policy_file import policy_file_lane
-from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed
+from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed, until
 from state_cuts import state_cuts_lane
 from update_cuts import update_cuts_lane
 from update_row import update_row_lane
@@ -79,9 +79,10 @@ def expect_shut(machine, reason):
 
 def opens_once(machine, known):
     """Afterwards the vault is shut for the rest of the boot: nobody has its keys any more."""
-    machine.ok("systemctl restart lethe-identityd lethe-stated")
+    machine.ok("systemctl kill --signal=KILL lethe-identityd lethe-stated")
+    until(machine, "lethectl --json status | grep -q '\"state\": *\"open\"'")
     expect_open(machine, known)
-    machine.ok("busctl get-property org.lethe.State1 /org/lethe/State1 org.lethe.State1.Manager State | grep -q open")
+    until(machine, "busctl get-property org.lethe.State1 /org/lethe/State1 org.lethe.State1.Manager State | grep -q open")
     # As any process that may use the TPM would ask for it: this daemon, without what was kept for it.
     machine.ok("systemctl stop lethe-identityd && systemctl clean --what=fdstore lethe-identityd && systemctl start lethe-identityd")
     vault = machine.status()["vault"]

@@ -8,7 +8,7 @@
 #   keys_vm COMMAND ...             runs one that signs releases of the debug profile in tests: $LETHE_KEYS is that set's folder
 #
 # A set is PK, KEK and db: NAME.key (PKCS #8, readable by its owner alone) and NAME.pem, a certificate. db signs images; PK and KEK are what
-# the firmware wants to see above it. Of keys in a token (tools/lib/token.py) the set has the certificates alone. Debug images have a set of their own: no machine that believes production believes them.
+# the firmware wants to see above it. Of keys in a token (tools/lib/pkcs11.py) the set has the certificates alone. Debug images have a set of their own: no machine that believes production believes them.
 
 lethe_keys=${XDG_DATA_HOME:-$HOME/.local/share}/lethe
 keys_passphrase= keys_token=
@@ -76,7 +76,7 @@ keys_make() {
 keys_run() {
     if [ -n "$keys_token" ]; then
         printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private \
-            python3 -B "$lethe_top/tools/lib/token.py" "$keys" "$keys_set" "$keys_token" "$@"
+            python3 -B "$lethe_top/tools/lib/pkcs11.py" "$keys" "$keys_set" "$keys_token" "$@"
         return
     fi
     printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private bash -euc '
