@@ -42,8 +42,8 @@ static Result<void> run() {
     const auto places = settings();
     MachineKeyPlace place(places);
     IdentityService service(open_store_here, open_machine_tpm, place, read_firmware);
-    service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); },
-                      keep, TRY(keys_of_before()));
+    service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); }, keep,
+                      TRY(keys_of_before()));
     const auto configuration = read_configuration();
     // Without it the store is not opened either, and why not is said there.
     if (configuration) service.pin(configuration->fingerprints);

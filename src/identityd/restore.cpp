@@ -65,7 +65,8 @@ Result<std::optional<VaultKey>> IdentityService::find_keys(const Store& store, T
 Result<void> IdentityService::close_vault(const Store& store, bool opened_now) {
     if (!close_ || (store_standing_.taken_over && !store_standing_.rekeyed)) return {};
     const auto tpm = TRY(open_tpm_());
-    const auto in_force = read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files, keys_->handles().policy); });
+    const auto in_force =
+        read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files, keys_->handles().policy); });
     if (in_force) return close_opening(*tpm, in_force->policy, close_);
     return opened_now ? Result<void>(std::unexpected(in_force.error())) : Result<void>();
 }
@@ -102,8 +103,9 @@ Result<IdentityService::Open> IdentityService::take(Vault& vault) {
     rekeying_trouble_.reset();
     if (const auto finished = finish_rekeying(*store, in_tpm); !finished) rekeying_trouble_ = finished.error();
     auto keyring = lethe::open_keyring(*store, in_tpm, *keys_);
-    Open opened{std::move(store),  std::move(keyring), std::move(pcrs),
-                std::move(anchor), in_tpm,             export_authentication(keys_->kind_key(ObjectKind::identity))};
+    Open opened{std::move(store), std::move(keyring),
+                std::move(pcrs),  std::move(anchor),
+                in_tpm,           export_authentication(keys_->kind_key(ObjectKind::identity))};
     const auto recovery_key = opened.keyring->recovery_key();
     if (recovery_key) recovery_key_ = *recovery_key;
     recovery_trouble_ = recovery_key ? std::nullopt : std::optional(recovery_key.error());

@@ -39,7 +39,7 @@ struct SecureBootEnrolment : testing::Test {
         std::erase_if(pcrlock.log_.events, [](const LogEvent& event) { return event.pcr == 7; });
     }
     bool is_open() { return open_vault_of(store, tpm).has_value(); }
-    std::vector<unsigned> pcrs() { return pcrs_in_force(tpm, read_policy_files(store).value()).value(); }
+    std::vector<unsigned> pcrs() { return pcrs_in_force(tpm, read_policy_files(store).value(), first_handles.policy).value(); }
     void expect_untouched() {
         EXPECT_FALSE(tpm.nv_index(policy_index_handle));
         EXPECT_TRUE(std::filesystem::is_empty(folder.path()));

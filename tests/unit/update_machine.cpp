@@ -171,8 +171,9 @@ void BootingMachine::open_vault() {
     running_->vault = std::move(*key);
     if (!closes()) return;
     running_->before_opening = state.tpm.read_pcrs(std::array{unsigned{pcr::kernel_config}})->at(pcr::kernel_config);
-    const auto closed =
-        close_opening(state.tpm, confirmed_policy_file(state.tpm, *files)->policy, [this](std::string_view word) -> Result<void> {
+    const auto closed = close_opening(
+        state.tpm, confirmed_policy_file(state.tpm, *files, policy_index_of(opened).value())->policy,
+        [this](std::string_view word) -> Result<void> {
             running_->extend(log_event(measured(pcr::kernel_config, std::string(word), as_octets(word), banks), false), *this);
             return {};
         });
