@@ -2,6 +2,7 @@
 #include <ranges>
 
 #include "pcrlock/gate.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "pcrlock/policy_change.hpp"
 #include "pcrlock/running_boot.hpp"
 #include "tpm/policy.hpp"
@@ -23,7 +24,7 @@ Result<std::string> make_index(Tpm& tpm, Pcrlock& pcrlock, const PolicyFile& in_
                                const PolicyKeys& keys) {
     const EventLog log = TRY(pcrlock.log());
     const PcrPolicy wanted = TRY(pcrlock.predict(pcrs));
-    const PcrValues present = TRY(tpm.read_pcrs(pcrs));
+    const PcrValues present = TRY(before_opening(TRY(tpm.read_pcrs(pcrs)), log));
     TRY(check_gate(pcrs, wanted, present, log));
     TRY(expect_admits_the_same(wanted, in_force.policy));
     TRY(pcrlock.remove_policy_file());
