@@ -169,7 +169,7 @@ Result<void> BootedPcrlock::make_policy(std::span<const unsigned> pcrs, const Po
     boot_.before("systemd-pcrlock writes the index");
     if (!file) {
         ++indices_made;
-        boot_.index_pin = as_text(keys.pin.expose());
+        if (keys.index == policy_index_handle) boot_.index_pin = as_text(keys.pin.expose());
     }
     boot_.tpm.authorize(keys.index, lies_about_nv ? PcrPolicy{{4, {digest_of(0xee)}}} : policy);
     boot_.before("systemd-pcrlock writes its file");
