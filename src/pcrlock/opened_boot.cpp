@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 
 #include "measure/measurement.hpp"
 #include "tpm/policy.hpp"
@@ -13,6 +14,9 @@ namespace {
 const std::string opened_component = "100-lethe-opened", opening_component = "101-lethe-opening";
 // Of the variants the first one that matches is taken, and none matches always.
 const std::string recorded = "1-recorded", not_recorded = "2-not";
+
+// Of a TPM that takes some milliseconds a command; what is waited for takes some tens.
+constexpr std::chrono::milliseconds poll_interval{20};
 
 Record record_of(std::string_view word) { return {pcr::kernel_config, sha256(as_octets(word))}; }
 
@@ -65,15 +69,26 @@ Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span
     return before_opening(std::move(present), TRY(pcrlock.log()));
 }
 
-Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record) {
+Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record, std::chrono::milliseconds limit) {
     const auto config = std::ranges::find(in_force, unsigned{pcr::kernel_config}, &AdmittedPcr::pcr);
     if (config == in_force.end()) return {};
     const auto value = [&]() -> Result<Digest> { return TRY(tpm.read_pcrs(std::array{config->pcr})).at(config->pcr); };
-    if (TRY(value()) == Digest{}) TRY(record(opening_word));
-    if (!std::ranges::contains(config->values, TRY(value()))) return {};
-    TRY(record(opened_word));
-    if (!std::ranges::contains(config->values, TRY(value()))) return {};
-    return fail(ErrorKind::tpm_unavailable, "PCR {} is what it was, although {} was recorded", config->pcr, opened_word);
+    const auto extend = [&](std::string_view word) -> Result<void> {
+        const Digest before = TRY(value());
+        TRY(record(word));
+        const auto end = std::chrono::steady_clock::now() + limit;
+        while (TRY(value()) == before) {
+            if (std::chrono::steady_clock::now() > end)
+                return fail(ErrorKind::tpm_unavailable,
+                            "{} was not recorded in PCR {}, so that the vault could be opened again in this boot: see `systemctl status "
+                            "'lethe-record@*'`, and reboot",
+                            word, config->pcr);
+            std::this_thread::sleep_for(poll_interval);
+        }
+        return {};
+    };
+    if (TRY(value()) == Digest{}) TRY(extend(opening_word));
+    return std::ranges::contains(config->values, TRY(value())) ? extend(opened_word) : Result<void>();
 }
 
 }  // namespace lethe

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 #include "pcrlock/program.hpp"
@@ -33,12 +34,13 @@ Result<PcrValues> before_opening(PcrValues present, const EventLog& log);
 /// The same of a TPM. @error as Tpm::read_pcrs(), Pcrlock::log()
 Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs);
 
-/// Has a word extended into PCR 12 and written to the log of the boot.
+/// Has a word extended into PCR 12 and written to the log of the boot; need not wait until that is done.
 using RecordWord = std::function<Result<void>(std::string_view word)>;
 
 /// Sees to it that nothing opens the vault again in this boot, as far as the policy in force holds PCR 12. Nothing to do when that is so.
 /// @param in_force  the policy with which the vault was opened.
-/// @error tpm_unavailable  PCR 12 has not changed although a word was recorded.
-Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record);
+/// @error tpm_unavailable  PCR 12 has not changed when the time was over.
+Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record,
+                           std::chrono::milliseconds limit = std::chrono::minutes(1));
 
 }  // namespace lethe

@@ -87,7 +87,8 @@ TEST(OpenedBoot, ThatWasCutBetweenTheTwoWordsIsClosedByTheNextStart) {
 
 TEST(OpenedBoot, IsAnErrorWhenNothingWasRecorded) {
     Boot boot({credential});
-    const auto closed = close_opening(boot.tpm, boot.policy, [](std::string_view) -> Result<void> { return {}; });
+    const auto closed =
+        close_opening(boot.tpm, boot.policy, [](std::string_view) -> Result<void> { return {}; }, std::chrono::milliseconds(50));
     ASSERT_FALSE(closed);
     EXPECT_EQ(closed.error().kind, ErrorKind::tpm_unavailable);
     const auto failed = close_opening(boot.tpm, boot.policy, [](std::string_view) -> Result<void> { return fail(ErrorKind::io, "no"); });
