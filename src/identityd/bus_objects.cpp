@@ -112,12 +112,8 @@ private:
     void ForgetRelay(const std::string& name, const std::string& fingerprint) override {
         change([&] { return service_.forget_relay(name, fingerprint); });
     }
-    std::tuple<uint32_t, sdbus::UnixFd> BeginRekeying() override {
-        return answer([&] -> Result<std::tuple<uint32_t, sdbus::UnixFd>> {
-            const auto keys = TRY(service_.begin_rekeying());
-            const auto file = TRY(sealed_memory_file(keys.pin.expose()));
-            return std::tuple{keys.index, sdbus::UnixFd{file.get()}};  // duplicates it
-        });
+    sdbus::UnixFd BeginRekeying() override {
+        return hand_over([&] { return service_.begin_rekeying(); });
     }
     void SetRecoveryKey(const std::string& key, const sdbus::UnixFd& policy) override {
         change([&] -> Result<void> {
@@ -151,6 +147,7 @@ private:
         return enrolled ? static_cast<uint64_t>(enrolled->time_since_epoch().count()) : 0;
     }
     bool TakenOver() override { return service_.store_standing().taken_over; }
+    bool EarlierVaultKey() override { return service_.has_earlier_vault_key(); }
     std::string StoreReason() override { return service_.store_reason(); }
     std::vector<sdbus::Struct<std::string, std::string>> StoreObjects() override {
         std::vector<sdbus::Struct<std::string, std::string>> objects;

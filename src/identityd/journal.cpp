@@ -5,6 +5,19 @@
 
 namespace lethe {
 
+namespace {
+
+void log_store(const StoreStanding& store) {
+    if (store.awaits_takeover)
+        std::println(stderr, "<5>this store is of an earlier release: it stays as it is while the machine can go back to that one");
+    if (!store.enrolled) return;
+    std::println(stderr, "<{}>this store {} on {:%F}{}: generation {}, the TPM has counted {}", store.taken_over ? 5 : 6,
+                 store.taken_over ? "has been taken over" : "was made", *store.enrolled,
+                 store.rekeyed ? ", and has a new vault key since" : "", store.generation, store.counted);
+}
+
+}  // namespace
+
 void log_state(const IdentityService& service) {
     const auto& vault = service.vault();
     if (vault.reason) std::println(stderr, "<3>the vault is {}: {}", name_of(vault.state), vault.reason->message);
@@ -14,10 +27,7 @@ void log_state(const IdentityService& service) {
     for (const auto& warning : service.firmware().warnings) std::println(stderr, "<4>{}", warning);
     if (const auto& trouble = service.rekeying_trouble())
         std::println(stderr, "<4>what a change of the vault key has left is not removed yet: {}", trouble->message);
-    if (const auto& [generation, counted, enrolled, taken_over, rekeyed] = service.store_standing(); enrolled)
-        std::println(stderr, "<{}>this store {} on {:%F}{}: generation {}, the TPM has counted {}", taken_over ? 5 : 6,
-                     taken_over ? "has been taken over" : "was made", *enrolled, rekeyed ? ", and has a new vault key since" : "",
-                     generation, counted);
+    log_store(service.store_standing());
     for (const auto& [name, relay] : service.relays()) {
         const bool installed = relay.state == RelayState::installed;
         if (installed) std::println(stderr, "<6>relay {}: {} installed", name, relay.fingerprints->rsa_hex());

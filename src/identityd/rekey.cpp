@@ -23,20 +23,24 @@ Result<void> expect_same(Tpm& tpm, const PolicyFile& in_force, const PolicyFile&
 }  // namespace
 
 // With the TPM asked once, in every start.
-Result<void> IdentityService::finish_rekeying(Store& store, bool in_tpm) {
-    const auto tpm = TRY(open_tpm_());
-    if (!TRY(is_rekeying(*tpm, *keys_))) return {};
-    TRY(drop_files_of_other_indices(*tpm, store, keys_->handles().policy));
-    return settle_rekeying(store, in_tpm, *tpm, *keys_);
+Result<void> IdentityService::finish_rekeying(Tpm& tpm, Store& store, bool in_tpm) {
+    if (!TRY(is_rekeying(tpm, *keys_))) return {};
+    TRY(drop_files_of_other_indices(tpm, store, keys_->handles().policy));
+    return settle_rekeying(store, in_tpm, tpm, *keys_);
 }
 
 Result<PolicyKeys> IdentityService::begin_rekeying() {
+    if (store_standing_.awaits_takeover) restore();  // what was in the way may be gone
     const Settled settled(*this);
     TRY(open_keyring());
+    if (store_standing_.awaits_takeover)
+        return fail(ErrorKind::wrong_state,
+                    "the store is of an earlier release, to which the machine can still go back: wait until the update is kept, or take it "
+                    "back with `lethectl update abort`");
     const Fd alone = TRY(open_->store->disk().exclude());
     next_.reset();
-    TRY(finish_rekeying(*open_->store, open_->in_tpm));
     const auto tpm = TRY(open_tpm_());
+    TRY(finish_rekeying(*tpm, *open_->store, open_->in_tpm));
     TRY(expect_free_handles(*tpm, *keys_));
     next_ = VaultKey::random(other_than(keys_->handles()));
     return next_->policy_keys();
@@ -61,7 +65,7 @@ void IdentityService::give_up_rekeying(const Error& error) {
     const auto record = read_vault_record(*open_->store);
     if (record && record->handles() == keys_->handles()) {
         if (keep_) (void)keep_(*keys_, nullptr);
-        const auto finished = finish_rekeying(*open_->store, open_->in_tpm);
+        const auto finished = open_tpm_().and_then([&](const auto& tpm) { return finish_rekeying(*tpm, *open_->store, open_->in_tpm); });
         rekeying_trouble_ = finished ? std::nullopt : std::optional(finished.error());
         return;
     }
@@ -85,8 +89,10 @@ Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPubli
     if (keep_) (void)keep_(*keys_, nullptr);  // both are kept until this one is kept alone
     auto store = std::move(open_->store);
     store->watch(nullptr);
+    auto in_force =
+        read_policy_files(*store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files, keys_->handles().policy); });
     auto anchor = std::make_shared<Anchor>(*store, open_->in_tpm, open_tpm_, std::move(tpm), rekeyed->key);
-    Vault vault{std::move(store), open_->in_tpm, std::move(rekeyed->key), std::move(open_->pcrs), std::move(anchor)};
+    Vault vault{std::move(store), open_->in_tpm, std::move(rekeyed->key), std::move(in_force), std::move(anchor)};
     open_.reset();
     recovery_key_.reset();
     auto opened = take(vault);

@@ -2,6 +2,8 @@
 
 #include "identityd/service.hpp"
 #include "pcrlock/open_vault.hpp"
+#include "pcrlock/predicted_release.hpp"
+#include "tpm/policy.hpp"
 #include "vault/sealed_export.hpp"
 
 namespace lethe {
@@ -15,6 +17,14 @@ Result<bool> every_box_is_for(const Store& store, const std::optional<RecoveryPu
         if (record->recovery.has_value() != recipient.has_value() || (recipient && record->recovery->recipient != *recipient)) return false;
     }
     return true;
+}
+
+// Whether the machine may go back to another release, which is on trial beside this one or ran before it.
+bool has_fall_back(const Result<PolicyFile>& in_force) { return !in_force || !admits_one_release(in_force->policy); }
+
+std::vector<unsigned> pcrs_of(const Result<PolicyFile>& in_force) {
+    if (!in_force) return {};
+    return in_force->policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
 }
 
 }  // namespace
@@ -62,13 +72,10 @@ Result<std::optional<VaultKey>> IdentityService::find_keys(const Store& store, T
 }
 
 // Not where an earlier release has made the policy: systemd-pcrlock alone can write that again, in a boot that it admits.
-Result<void> IdentityService::close_vault(const Store& store, bool opened_now) {
-    if (!close_ || (store_standing_.taken_over && !store_standing_.rekeyed)) return {};
-    const auto tpm = TRY(open_tpm_());
-    const auto in_force =
-        read_policy_files(store).and_then([&](const auto& files) { return confirmed_policy_file(*tpm, files, keys_->handles().policy); });
-    if (in_force) return close_opening(*tpm, in_force->policy, close_);
-    return opened_now ? Result<void>(std::unexpected(in_force.error())) : Result<void>();
+Result<void> IdentityService::close_vault(Tpm& tpm, const Vault& vault) {
+    if (!close_ || has_earlier_key(store_standing_)) return {};
+    if (vault.in_force) return close_opening(tpm, vault.in_force->policy, close_);
+    return vault.key ? Result<void>(std::unexpected(vault.in_force.error())) : Result<void>();
 }
 
 Result<IdentityService::Vault> IdentityService::open_the_vault() {
@@ -78,9 +85,9 @@ Result<IdentityService::Vault> IdentityService::open_the_vault() {
     auto tpm = TRY(open_tpm_());
     const auto files = TRY(read_policy_files(*store));
     auto key = TRY(find_keys(*store, *tpm, files));
-    auto pcrs = pcrs_in_force(*tpm, files, keys_->handles().policy).value_or(std::vector<unsigned>{});
+    auto in_force = confirmed_policy_file(*tpm, files, keys_->handles().policy);
     auto anchor = std::make_shared<Anchor>(*store, opened.in_tpm, open_tpm_, std::move(tpm), *keys_);
-    return Vault{std::move(store), opened.in_tpm, std::move(key), std::move(pcrs), std::move(anchor)};
+    return Vault{std::move(store), opened.in_tpm, std::move(key), std::move(in_force), std::move(anchor)};
 }
 
 // The vault key lives in this function alone.
@@ -94,18 +101,22 @@ Result<IdentityService::Open> IdentityService::open() {
 
 // Of the vault it moves everything but the key.
 Result<IdentityService::Open> IdentityService::take(Vault& vault) {
-    auto& [store, in_tpm, key, pcrs, anchor] = vault;
-    const auto compared = anchor->open(clock_());
+    auto& [store, in_tpm, key, in_force, anchor] = vault;
+    const auto compared = anchor->open(clock_(), has_fall_back(in_force) ? Earlier::stays : Earlier::is_taken_over);
     store_standing_ = anchor->standing();
-    TRY(close_vault(*store, key.has_value()));
+    const auto tpm = TRY(open_tpm_());
+    TRY(close_vault(*tpm, vault));
     TRY(compared);
-    store->watch(anchor);
+    if (!store_standing_.awaits_takeover) store->watch(anchor);
     rekeying_trouble_.reset();
-    if (const auto finished = finish_rekeying(*store, in_tpm); !finished) rekeying_trouble_ = finished.error();
+    if (const auto finished = finish_rekeying(*tpm, *store, in_tpm); !finished) rekeying_trouble_ = finished.error();
     auto keyring = lethe::open_keyring(*store, in_tpm, *keys_);
-    Open opened{std::move(store), std::move(keyring),
-                std::move(pcrs),  std::move(anchor),
-                in_tpm,           export_authentication(keys_->kind_key(ObjectKind::identity))};
+    Open opened{std::move(store),
+                std::move(keyring),
+                pcrs_of(in_force),
+                std::move(anchor),
+                in_tpm,
+                export_authentication(keys_->kind_key(ObjectKind::identity))};
     const auto recovery_key = opened.keyring->recovery_key();
     if (recovery_key) recovery_key_ = *recovery_key;
     recovery_trouble_ = recovery_key ? std::nullopt : std::optional(recovery_key.error());

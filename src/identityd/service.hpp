@@ -9,6 +9,7 @@
 #include "keyring/keyring.hpp"
 #include "pcrlock/insecurity.hpp"
 #include "pcrlock/opened_boot.hpp"
+#include "pcrlock/policy_file.hpp"
 #include "vault/anchor.hpp"
 #include "vault/configuration.hpp"
 
@@ -56,6 +57,9 @@ public:
     const VaultStatus& vault() const { return vault_; }
     /// The generation of the store, as far as it is known; of a store that is refused, too.
     const StoreStanding& store_standing() const { return store_standing_; }
+    /// Whether the vault, on a disk, has a key that an earlier release has made: while that release may come back, or because nobody has
+    /// made a new one yet. False while it is shut.
+    bool has_earlier_vault_key() const { return open_ && !open_->in_tpm && has_earlier_key(store_standing_); }
     /// How each object is that the ledger lists, by the stem of its files; none while the vault is shut.
     std::map<std::string, ObjectStanding> store_objects() const;
     /// What is wrong with the store, or with objects in it; empty when nothing is.
@@ -151,7 +155,7 @@ private:
         std::unique_ptr<Store> store;
         bool in_tpm;
         std::optional<VaultKey> key;  ///< when it was opened just now, and not earlier in this boot
-        std::vector<unsigned> pcrs;
+        Result<PolicyFile> in_force;  ///< an error where the store has lost it since the vault was opened
         std::shared_ptr<Anchor> anchor;
     };
     /// At its end, what was announced of the store is settled; what fails of that, the next announcement does.
@@ -160,7 +164,7 @@ private:
     // restore.cpp
     Result<Vault> open_the_vault();
     Result<void> take_kept(const Store& store);
-    Result<void> close_vault(const Store& store, bool opened_now);
+    Result<void> close_vault(Tpm& tpm, const Vault& vault);
     Result<std::optional<VaultKey>> find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files);
     Error why_no_vault();
     Result<Open> open();
@@ -188,7 +192,7 @@ private:
     Result<void> check_pin(const std::string& name, const std::optional<RosterEntry::Fingerprint>& fingerprint) const;
 
     // rekey.cpp
-    Result<void> finish_rekeying(Store& store, bool in_tpm);
+    Result<void> finish_rekeying(Tpm& tpm, Store& store, bool in_tpm);
     Result<NewVault> rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file);
     void give_up_rekeying(const Error& error);
 

@@ -91,20 +91,19 @@ Outcome<void> forget_relay(const std::string& name, const std::string& fingerpri
 
 Outcome<void> set_recovery_key(const std::string& key) {
     // lethe-identityd may not run systemd-pcrlock, and neither service may call the other, which may be calling it.
-    std::uint32_t index = 0;
-    sdbus::UnixFd pin, policy;
+    sdbus::UnixFd keys, policy;
     const auto begun = call(identity_service, [&](sdbus::IConnection& connection) {
         proxy(connection, identity_service)
             ->callMethod("BeginRekeying")
             .onInterface(identity_service.manager_interface())
-            .storeResultsTo(index, pin);
+            .storeResultsTo(keys);
     });
     if (!begun) return begun;
     const auto made = call(update_service, [&](sdbus::IConnection& connection) {
         proxy(connection, update_service)
             ->callMethod("MakePolicyIndex")
             .onInterface(update_service.manager_interface())
-            .withArguments(index, pin)
+            .withArguments(keys)
             .storeResultsTo(policy);
     });
     if (!made) return made;

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "lethectl/client_call.hpp"
 #include "lethectl/store.hpp"
 
@@ -11,11 +13,24 @@ Outcome<StoreState> read_store() {
                          .counted = value<std::uint64_t>(properties, "CountedGeneration"),
                          .enrolled = value<std::uint64_t>(properties, "Enrolled"),
                          .taken_over = value<bool>(properties, "TakenOver"),
+                         .earlier_key = value<bool>(properties, "EarlierVaultKey"),
                          .reason = value<std::string>(properties, "StoreReason")};
         const auto objects = value<std::vector<sdbus::Struct<std::string, std::string>>>(properties, "StoreObjects");
         for (const auto& object : objects) store.objects.emplace_back(std::get<0>(object), std::get<1>(object));
         return store;
     });
+}
+
+Outcome<bool> renew_earlier_key() {
+    const auto key = call(identity_service, [](sdbus::IConnection& connection) -> std::optional<std::string> {
+        const Properties properties =
+            proxy(connection, identity_service)->getAllProperties().onInterface(identity_service.manager_interface());
+        if (!value<bool>(properties, "EarlierVaultKey")) return std::nullopt;
+        return value<std::string>(properties, "RecoveryKey");
+    });
+    // A service that is away says so elsewhere, and the next boot asks again.
+    if (!key || !*key) return false;
+    return set_recovery_key(**key).transform([] { return true; });
 }
 
 Outcome<void> accept_store(std::uint64_t generation) {

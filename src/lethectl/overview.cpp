@@ -79,7 +79,7 @@ nlohmann::ordered_json json_of(const RelayLine& line) {
 }  // namespace
 
 bool Overview::good() const {
-    return boot.good() && vault.state == "open" && store.reason.empty() && vault.recovery_reason.empty() && keeper.good() &&
+    return boot.good() && vault.state == "open" && store_reason(store).empty() && vault.recovery_reason.empty() && keeper.good() &&
            !(updates && needs_person(*updates)) && std::ranges::all_of(lines, [&](const RelayLine& line) { return is_good(*this, line); });
 }
 
@@ -88,8 +88,8 @@ std::string Overview::text() const {
     auto text = std::format("Vault: {}  (Lethe {})\n", in_tone(open ? Tone::good : Tone::bad, vault.state), vault.version);
     if (!open) text += "  " + vault.reason + "\n";
     text += boot_safety_text(boot);
-    if (store.generation != 0 || store.counted != 0) text += std::format("Store: {}\n", store_line(store));
-    if (open && !store.reason.empty()) text += in_tone(Tone::bad, "  " + store.reason) + "\n";
+    if (store.generation != 0 || store.counted != 0 || store.earlier_key) text += std::format("Store: {}\n", store_line(store));
+    if (const auto reason = store_reason(store); open && !reason.empty()) text += in_tone(Tone::bad, "  " + reason) + "\n";
     std::vector<std::vector<Cell>> rows;
     for (const auto& line : lines) rows.push_back(row(*this, line));
     text += table(rows);

@@ -10,7 +10,7 @@ Outcome<int> store_show(const Invocation& invocation) {
     if (!store) return std::unexpected(store.error());
     if (invocation.json) std::cout << store_json(*store).dump(2) << "\n";
     else std::cout << store_text(*store);
-    return store->reason.empty() && store->generation != 0 ? exit_ok : exit_person;
+    return store_reason(*store).empty() && (store->generation != 0 || store->earlier_key) ? exit_ok : exit_person;
 }
 
 }  // namespace lethe::ctl

@@ -56,21 +56,7 @@ Result<std::vector<PolicyFile>> read_policy_files(const Store& store) {
     return files;
 }
 
-namespace {
-
-std::set<unsigned> pcrs_of(const PolicyFile& file) {
-    return file.policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::set>();
-}
-
-}  // namespace
-
-Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index) {
-    const bool agree =
-        !files.empty() && std::ranges::all_of(files, [&](const auto& file) { return pcrs_of(file) == pcrs_of(files.front()); });
-    if (agree) return pcrs_of(files.front()) | std::ranges::to<std::vector>();
-    const PolicyFile confirmed = TRY(confirmed_policy_file(tpm, files, index));
-    return pcrs_of(confirmed) | std::ranges::to<std::vector>();
-}
+namespace {}  // namespace
 
 Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index) {
     const Octets content = TRY(tpm.nv_read(index));

@@ -31,8 +31,4 @@ Result<std::vector<PolicyFile>> read_policy_files(const Store& store);
 /// @error not_found  the index is not defined.
 Result<PolicyFile> confirmed_policy_file(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index);
 
-/// The PCRs that the policy in force holds, ascending. Asks the TPM only where the files hold different ones.
-/// @error as confirmed_policy_file()
-Result<std::vector<unsigned>> pcrs_in_force(Tpm& tpm, const std::vector<PolicyFile>& files, std::uint32_t index);
-
 }  // namespace lethe

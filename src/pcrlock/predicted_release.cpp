@@ -5,6 +5,7 @@
 #include <set>
 
 #include "measure/uki.hpp"
+#include "pcrlock/opened_boot.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
@@ -58,6 +59,15 @@ Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const E
         if (std::ranges::contains(opening_phases, phase)) boots.push_back(values);
     }
     return boots;
+}
+
+bool admits_one_release(const PcrPolicy& policy) {
+    const auto most = [](const AdmittedPcr& admitted) -> std::size_t {
+        if (admitted.pcr == pcr::kernel_boot) return opening_phases.size();
+        if (admitted.pcr == pcr::kernel_config) return values_of_one_boot(admitted);
+        return admitted.pcr == pcr::sysexts ? 1 : admitted.values.size();
+    };
+    return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
 }  // namespace lethe

@@ -24,4 +24,7 @@ Result<std::vector<Record>> release_records(const PredictedEvents& events);
 Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const EventLog& log, std::span<const Record> running,
                                         const PcrValues& present);
 
+/// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
+bool admits_one_release(const PcrPolicy& policy);
+
 }  // namespace lethe

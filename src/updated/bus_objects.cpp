@@ -14,7 +14,7 @@ namespace lethe {
 namespace {
 
 constexpr std::chrono::minutes failure_stands{1};
-constexpr std::size_t pin_limit_octets = 128;
+constexpr std::size_t keys_limit_octets = 4096;
 constexpr std::size_t beside_limit_octets = std::size_t{128} << 20;
 
 using Files = std::map<std::string, sdbus::UnixFd>;
@@ -123,11 +123,12 @@ private:
     void Commit() override {
         change([&] { return service_.commit(); });
     }
-    sdbus::UnixFd MakePolicyIndex(const uint32_t& index, const sdbus::UnixFd& pin) override {
+    sdbus::UnixFd MakePolicyIndex(const sdbus::UnixFd& given) override {
         return answer([&] -> Result<sdbus::UnixFd> {
-            PolicyKeys keys{{}, {}, index};
-            keys.pin = TRY(read_secret_descriptor(pin.get(), "the PIN", pin_limit_octets));
-            const std::string json = TRY(service_.make_policy_index(keys));
+            const Secret octets = TRY(read_secret_descriptor(given.get(), "the keys of the policy", keys_limit_octets));
+            const auto keys = PolicyKeys::decode(octets);
+            if (!keys) return fail(ErrorKind::invalid_argument, "{}", keys.error().message);
+            const std::string json = TRY(service_.make_policy_index(*keys));
             const auto file = TRY(sealed_memory_file(as_octets(json)));
             return sdbus::UnixFd{file.get()};  // duplicates it
         });

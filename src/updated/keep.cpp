@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "pcrlock/predicted_release.hpp"
 #include "updated/candidate.hpp"
 
 namespace lethe {

@@ -76,15 +76,6 @@ BootedImage UpdateMachine::booted_as(const ReleaseName& name) const {
     return image;
 }
 
-bool admits_one_release(const PcrPolicy& policy) {
-    const auto most = [](const AdmittedPcr& admitted) -> std::size_t {
-        if (admitted.pcr == pcr::kernel_boot) return opening_phases.size();
-        if (admitted.pcr == pcr::kernel_config) return values_of_one_boot(admitted);
-        return admitted.pcr == pcr::sysexts ? 1 : admitted.values.size();
-    };
-    return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
-}
-
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {
     ports.progress("locking the running release", 40);
     const auto running = TRY(lock_running_boot(ports.pcrlock, machine.booted, machine.pcrs));

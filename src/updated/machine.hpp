@@ -37,9 +37,6 @@ struct UpdateMachine {
     Result<PcrValues> present(const EventLog& log) { return before_opening(TRY(tpm->read_pcrs(pcrs)), log); }
 };
 
-/// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
-bool admits_one_release(const PcrPolicy& policy);
-
 /// A release that is to be the next, and what its boot on this machine extends. Borrows the files.
 struct Candidate {
     ReleaseName name;

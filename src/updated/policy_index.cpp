@@ -4,6 +4,7 @@
 #include "pcrlock/gate.hpp"
 #include "pcrlock/opened_boot.hpp"
 #include "pcrlock/policy_change.hpp"
+#include "pcrlock/predicted_release.hpp"
 #include "pcrlock/running_boot.hpp"
 #include "tpm/policy.hpp"
 #include "updated/service.hpp"

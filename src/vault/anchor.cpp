@@ -116,7 +116,15 @@ Result<void> Anchor::expect_no_enrolment(UnderWay mark) const {
                 "an enrolment of this machine was cut and has not come to its end; run `lethectl enroll`, which starts it over");
 }
 
-Result<void> Anchor::open(std::chrono::sys_seconds now) {
+bool has_earlier_key(const StoreStanding& standing) { return standing.awaits_takeover || (standing.taken_over && !standing.rekeyed); }
+
+Result<void> Anchor::open(std::chrono::sys_seconds now, Earlier earlier) {
+    const auto compared = compare(now, earlier);
+    close();
+    return compared;
+}
+
+Result<void> Anchor::compare(std::chrono::sys_seconds now, Earlier earlier) {
     fresh_ = unsettled_ = false;
     standing_ = {};
     ledger_ = {};
@@ -127,7 +135,10 @@ Result<void> Anchor::open(std::chrono::sys_seconds now) {
     if (mark == UnderWay::adoption) return take_over(now);
     standing_.counted = TRY(count());
     const bool was_anchored = in_tpm_ ? standing_.enrolled.has_value() : slots[0].exists || slots[1].exists;
-    if (standing_.counted == 0 && !was_anchored) return take_over(now);
+    if (standing_.counted == 0 && !was_anchored) {
+        standing_.awaits_takeover = !in_tpm_ && earlier == Earlier::stays;
+        return standing_.awaits_takeover ? Result<void>() : take_over(now);
+    }
     return open_by_count(standing_.counted, slots);
 }
 
@@ -163,6 +174,7 @@ Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
 
 Result<void> Anchor::take_over(std::chrono::sys_seconds now) {
     if (in_tpm_) TRY(store_.read(key_of(ObjectKind::keyring), keyring_id));  // what is damaged cannot be numbered
+    standing_.awaits_takeover = false;
     if (!standing_.enrolled) standing_.taken_over = true;
     TRY(set_mark(*tpm_, UnderWay::adoption));
     TRY(begin_counting(now));
@@ -203,7 +215,7 @@ Result<void> Anchor::begin_snapshots() {
 }
 
 Result<void> Anchor::accept(std::uint64_t generation, std::chrono::sys_seconds now) {
-    const auto opened = open(now);
+    const auto opened = open(now, Earlier::stays);
     using enum ErrorKind;
     if (!opened && opened.error().kind != rollback && opened.error().kind != corrupt && opened.error().kind != wrong_state) return opened;
     TRY(counter());

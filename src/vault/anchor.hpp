@@ -12,10 +12,18 @@ struct StoreStanding {
     std::uint64_t generation = 0;  ///< that the store says of itself; 0: it says nothing
     std::uint64_t counted = 0;     ///< by the TPM; 0: it has no counter, or another one
     std::optional<std::chrono::sys_seconds> enrolled{};
-    bool taken_over = false;  ///< from a release that kept no ledger; `enrolled` says when
-    bool rekeyed = false;     ///< and has had a new vault key since; told of a store on a disk
+    bool taken_over = false;       ///< from a release that kept no ledger; `enrolled` says when
+    bool rekeyed = false;          ///< and has had a new vault key since; told of a store on a disk
+    bool awaits_takeover = false;  ///< as an earlier release has left it, which may come back
     bool operator==(const StoreStanding&) const = default;
 };
+
+/// Whether the vault key is one that an earlier release has made: its policy is written with systemd-pcrlock's own PIN.
+bool has_earlier_key(const StoreStanding& standing);
+
+/// What becomes of a store from before there were anchors. One on a disk that was taken over accepts nothing that an earlier release
+/// changes later.
+enum class Earlier { is_taken_over, stays };
 
 /// How an object is that the ledger lists.
 enum class ObjectStanding {
@@ -45,13 +53,14 @@ public:
     Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key);
 
     /// Compares the store with what the TPM has counted. A store from before there were anchors is taken over: its ledger is written from
-    /// what is there.
+    /// what is there. One that stays as it is is not to be watched.
     ///
-    /// @param now  when that is, if it happens.
+    /// @param now      when that is, if it happens.
+    /// @param earlier  of a store on a disk.
     /// @error rollback     the store is older than this machine, or its ledger or the counter is gone.
     /// @error corrupt      the ledger is damaged in both slots.
     /// @error wrong_state  the counter was redefined; or an enrolment has not come to its end.
-    Result<void> open(std::chrono::sys_seconds now);
+    Result<void> open(std::chrono::sys_seconds now, Earlier earlier = Earlier::is_taken_over);
 
     /// Makes the anchor of a store that is at hand, under a new counter: the last step of an enrolment. A mark in the TPM has to be set
     /// before, since this can be cut (vault/enrolment_mark.hpp), and may go after it.
@@ -91,6 +100,7 @@ private:
     Result<Slots> read_slots() const;
     Result<Slots> look_at_store();
     Result<void> expect_no_enrolment(UnderWay mark) const;
+    Result<void> compare(std::chrono::sys_seconds now, Earlier earlier);
     Result<std::uint64_t> count();
     Result<void> open_by_count(std::uint64_t count, const Slots& slots);
     Result<void> take_over(std::chrono::sys_seconds now);

@@ -1,5 +1,6 @@
 // machine STATE STORE enroll NAME...   makes an enrolled machine: a software TPM with its state in STATE, and a store with these relays
-// machine STATE STORE enroll-without-7 NAME...   the same, as an earlier release did it without Secure Boot
+// machine STATE STORE enroll-earlier NAME...     the same, as a release that kept no ledger has left it
+// machine STATE STORE enroll-without-7 NAME...   and without Secure Boot
 // machine STATE STORE recovery-key KEY  gives it a new vault key, sealed to this recovery key: the daemon does that with an index that
 // another
 //                                      process makes, and this TPM serves one
@@ -11,13 +12,14 @@
 #include "../unit/borrowed_tpm.hpp"
 #include "../unit/rekeyed.hpp"
 #include "../unit/software_tpm.hpp"
+#include "vault/anchor.hpp"
 #include "vault/roster.hpp"
 #include "vault/vault.hpp"
 
 using namespace lethe;
 
 static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std::vector<unsigned>& pcrs,
-                                   const std::vector<std::string>& relays) {
+                                   const std::vector<std::string>& relays, bool anchored) {
     PcrPolicy policy;
     const auto values = TRY(tpm.read_pcrs(pcrs));
     for (const auto& [pcr, value] : values) policy.push_back({pcr, {value}});
@@ -28,7 +30,9 @@ static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std
     Roster roster;
     for (const auto& relay : relays) roster[relay] = {};
     TRY(write_roster(store, vault.key.kind_key(ObjectKind::relays), roster));
-    return store_vault(store, vault.record);
+    TRY(store_vault(store, vault.record));
+    if (!anchored) return {};
+    return Anchor(store, false, tpm, vault.key).make(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 namespace {
@@ -67,7 +71,7 @@ int main(int count, char** values) {
         return given ? 0 : 1;
     }
     const std::vector<unsigned> pcrs = arguments[2] == "enroll-without-7" ? std::vector{4u, 11u} : std::vector{4u, 7u, 11u};
-    const auto done = enroll_machine(tpm, values[2], pcrs, {arguments.begin() + 3, arguments.end()});
+    const auto done = enroll_machine(tpm, values[2], pcrs, {arguments.begin() + 3, arguments.end()}, arguments[2] == "enroll");
     if (!done) std::cerr << done.error().message << "\n";
     return done ? 0 : 1;
 }

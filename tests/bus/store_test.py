@@ -27,14 +27,16 @@ def shown(bench):
 
 @check("a store of an earlier release is taken over once, and says so")
 def _(bench):
-    enrolled(bench, "a")
+    bench.machine("enroll-earlier", "a")
+    bench.start()
     store = shown(bench)
-    assert store["generation"] == store["counted"] > 0 and store["taken_over"] and store["enrolled"] > 0 and not store["reason"], store
+    assert store["generation"] == store["counted"] > 0 and store["taken_over"] and store["enrolled"] > 0, store
+    assert store["earlier_key"] and "lethectl update commit" in store["reason"], store
     assert {entry["name"]: entry["state"] for entry in store["objects"]} == dict.fromkeys(("vault", "relays", "identity-a"), "current"), store
     assert "has been taken over" in bench.journal.read_text()
     for user in (0, NOBODY):
         status, out, err = bench.lethectl("store", "show", user=user)
-        assert status == 0 and re.search(r"^generation \d+, taken over from an earlier release 20", out), (status, out, err)
+        assert status == 3 and re.search(r"^generation \d+, taken over from an earlier release 20.*, with its vault key$", out, re.M), (status, out, err)
     assert re.search(r"^Store: generation \d+", bench.lethectl("status")[1], re.M)
     bench.restart()
     assert shown(bench) == store

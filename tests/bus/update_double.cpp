@@ -118,7 +118,7 @@ private:
     std::string Retry(const bool& at_once) override { return called("Retry", at_once)["answer"]; }
     void Abort() override { called("Abort", nullptr); }
     void Commit() override { called("Commit", nullptr); }
-    sdbus::UnixFd MakePolicyIndex(const uint32_t&, const sdbus::UnixFd&) override {
+    sdbus::UnixFd MakePolicyIndex(const sdbus::UnixFd&) override {
         throw sdbus::Error(sdbus::Error::Name("org.lethe.Error.WrongState"), "not here");
     }
     uint64_t Reboot(const Details& options) override { return called("Reboot", received_options(options))["answer"]; }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ranges>
+
 #include "enroll/enroll.hpp"
 #include "fake_pcrlock.hpp"
 #include "pcrlock/open_vault.hpp"
@@ -39,7 +41,10 @@ struct SecureBootEnrolment : testing::Test {
         std::erase_if(pcrlock.log_.events, [](const LogEvent& event) { return event.pcr == 7; });
     }
     bool is_open() { return open_vault_of(store, tpm).has_value(); }
-    std::vector<unsigned> pcrs() { return pcrs_in_force(tpm, read_policy_files(store).value(), first_handles.policy).value(); }
+    std::vector<unsigned> pcrs() {
+        const auto in_force = confirmed_policy_file(tpm, read_policy_files(store).value(), first_handles.policy).value();
+        return in_force.policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
+    }
     void expect_untouched() {
         EXPECT_FALSE(tpm.nv_index(policy_index_handle));
         EXPECT_TRUE(std::filesystem::is_empty(folder.path()));

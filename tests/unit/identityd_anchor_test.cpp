@@ -197,6 +197,70 @@ TEST_F(Anchored, ANewVaultKeyIsRefusedWhereItWouldLoseOrAdmitAnything) {
     EXPECT_TRUE(machine.tpm.nv_index(second_handles.anchor)) << "another's index was removed";
 }
 
+// A machine whose store is of a release that kept no ledger; it is on trial with the first that does, or was.
+struct OfAnEarlierRelease : Anchored {
+    const Digest of_this_boot = machine.tpm.read_pcrs(std::array{11u})->at(11);
+
+    OfAnEarlierRelease() {
+        machine.forget_ledger();
+        admit({of_this_boot, digest_of(8), digest_of(9)});
+        reboot();
+    }
+    void admit(std::vector<Digest> values) {
+        const PcrPolicy policy{{11, std::move(values)}};
+        machine.tpm.authorize(policy_index_handle, policy);
+        EXPECT_TRUE(Store::open(machine.folder.path())->write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
+    }
+    bool is_counted() {
+        return anchor_exists(machine.tpm).value() || machine.files().contains("ledger.a") || machine.files().contains("ledger.b");
+    }
+};
+
+TEST_F(OfAnEarlierRelease, TheStoreStaysAsItIsWhileThatReleaseMayComeBack) {
+    expect_open();
+    EXPECT_TRUE(service().store_standing().awaits_takeover);
+    EXPECT_EQ(service().store_reason(), "");
+    EXPECT_FALSE(is_counted());
+    // What is changed by the release that is on trial, and by the one that came back, is as it was left.
+    ASSERT_TRUE(is_success(import("a", alice())));
+    reboot();
+    ASSERT_TRUE(is_success(import("a", bob(), alice_fingerprint)));
+    ASSERT_TRUE(is_success(import("b", alice())));
+    EXPECT_FALSE(is_counted());
+
+    admit({of_this_boot});
+    reboot();
+    expect_open();
+    EXPECT_TRUE(is_counted());
+    EXPECT_FALSE(service().store_standing().awaits_takeover);
+    EXPECT_TRUE(service().store_standing().taken_over && service().has_earlier_vault_key());
+    EXPECT_EQ(service().store_reason(), "");
+    for (const char* relay : {"a", "b"}) EXPECT_EQ(daemon->state(relay), RelayState::installed) << daemon->reason(relay);
+}
+
+TEST_F(OfAnEarlierRelease, AnOperatorMayHaveItTakenOverAtOnce) {
+    EXPECT_TRUE(is_error(service().accept_store(1), ErrorKind::invalid_argument, "nothing has been adopted"));
+    EXPECT_FALSE(is_counted());
+    ASSERT_TRUE(is_success(service().accept_store(0)));
+    EXPECT_TRUE(service().store_standing().taken_over && is_counted());
+}
+
+TEST_F(OfAnEarlierRelease, TheVaultGetsANewKeyOnceThatReleaseIsGone) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    EXPECT_TRUE(is_error(service().begin_rekeying(), ErrorKind::wrong_state, "can still go back"));
+    EXPECT_TRUE(service().has_earlier_vault_key());
+    admit({of_this_boot});
+    const auto pair = make_recovery_key();
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key))) << "no other boot is needed in between";
+    EXPECT_FALSE(service().has_earlier_vault_key());
+    reboot();
+    expect_open();
+    EXPECT_FALSE(service().has_earlier_vault_key());
+    EXPECT_TRUE(service().store_standing().taken_over && service().store_standing().rekeyed);
+    EXPECT_EQ(service().recovery_key(), pair.public_key);
+    EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
+}
+
 TEST_F(Anchored, AnIdentityThatIsPutBackIsThatRelaysFailure) {
     ASSERT_TRUE(is_success(import("a", alice())));
     const auto earlier = machine.files();

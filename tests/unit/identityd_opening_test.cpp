@@ -141,6 +141,9 @@ TEST(Opening, OfAVaultThatAnEarlierReleaseHasMadeIsNotClosed) {
     EXPECT_EQ(daemon.service.vault().state, VaultState::open);
     EXPECT_TRUE(daemon.service.store_standing().taken_over);
     EXPECT_TRUE(machine.opens());
+    ASSERT_TRUE(set_recovery_key(daemon.service, machine.tpm, machine.store(), std::nullopt)) << "what gives it a key of its own";
+    EXPECT_FALSE(machine.opens());
+    EXPECT_EQ(daemon.service.vault().state, VaultState::open);
 }
 
 TEST(VaultKeysTest, OfOthersOctetsAreNone) {

@@ -64,6 +64,18 @@ TEST(Overview, ShowsTheGenerationOfTheStoreAndWhatIsWrongWithIt) {
     EXPECT_EQ(nlohmann::json::parse(overview.json())["store"]["generation"], 12);
 }
 
+TEST(Overview, SaysOnceThatTheVaultKeyIsOfAnEarlierRelease) {
+    auto overview = well();
+    overview.store.earlier_key = true;
+    EXPECT_THAT(overview.text(), HasSubstr("\nStore: of an earlier release, and taken over when"));
+    EXPECT_TRUE(overview.good()) << "on trial, nothing can be done about it";
+    overview.store = {.generation = 1, .counted = 1, .enrolled = 1'763'763'300, .taken_over = true, .earlier_key = true};
+    EXPECT_THAT(overview.text(),
+                AllOf(HasSubstr("2025-11-21 22:15 UTC, with its vault key\n"), HasSubstr("`lethectl update commit` makes a new key")));
+    EXPECT_FALSE(overview.good());
+    EXPECT_THAT(std::string(nlohmann::json::parse(overview.json())["store"]["reason"]), HasSubstr("keep an old release admitted"));
+}
+
 TEST(Store, SaysWhenTheTpmHasCountedFurtherOrNotAtAll) {
     EXPECT_EQ(store_line({}), "generation not known");
     EXPECT_EQ(store_line({.generation = 3, .counted = 7}), "generation 3, and the TPM has counted 7");

@@ -69,17 +69,5 @@ TEST(Insecurity, OfAMachineThatAnEarlierReleaseEnrolledSaysHowToEnrolAgain) {
     EXPECT_NE(insecurity(SecureBoot::off, std::vector<unsigned>{}).what, "") << "nothing is known of the policy";
 }
 
-// The newest file in the store need not be the one in force; nor does one of somebody else's making count.
-TEST(PcrsInForce, AreThoseOfTheFileThatTheTpmConfirms) {
-    FakeTpm tpm;
-    const PcrPolicy with{{4, {digest_of(4)}}, {7, {digest_of(7)}}}, without{{4, {digest_of(4)}}};
-    const auto file = [](const PcrPolicy& policy) { return parse_policy_file(policy_json(policy)).value(); };
-    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(with)}, policy_index_handle), ElementsAre(4, 7)) << "there is nothing to be asked";
-    tpm.authorize(policy_index_handle, without);
-    EXPECT_THAT(*pcrs_in_force(tpm, {file(with), file(without)}, policy_index_handle), ElementsAre(4));
-    tpm.authorize(policy_index_handle, {{4, {digest_of(9)}}});
-    EXPECT_EQ(pcrs_in_force(tpm, {file(with), file(without)}, policy_index_handle).error().kind, ErrorKind::rollback);
-}
-
 }  // namespace
 }  // namespace lethe

@@ -17,6 +17,8 @@ from inputs import inputs_lane
 from key_checks import audit, key_checks
 from machine import CACHE, EVERYTHING, TORRC, Machine, credentials
 from network import network_lane
+from no_network import no_network_lane
+from restarts import restarts_lane
 from secure_boot import insecure_lane
 from policy_file import policy_file_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed, until
@@ -84,7 +86,8 @@ def opens_once(machine, known):
     expect_open(machine, known)
     until(machine, "busctl get-property org.lethe.State1 /org/lethe/State1 org.lethe.State1.Manager State | grep -q open")
     # As any process that may use the TPM would ask for it: this daemon, without what was kept for it.
-    machine.ok("systemctl stop lethe-identityd && systemctl clean --what=fdstore lethe-identityd && systemctl start lethe-identityd")
+    machine.ok("systemctl stop lethe-identityd && systemctl clean --what=fdstore lethe-identityd")
+    machine.ok("systemctl reset-failed lethe-identityd lethe-stated && systemctl start lethe-identityd")  # it was started often in this boot
     vault = machine.status()["vault"]
     assert vault["state"] == "shut" and re.search(r"PCRs? .*\b12\b", vault["reason"]), vault
     machine.ok("systemctl restart lethe-stated")
@@ -391,6 +394,7 @@ LONG_LANES = {
     "update, Secure Boot off": partial(update_lane, "off"),
     "update, frozen": freeze_lane,
     "update, policy file": policy_file_lane,
+    "update, no network": no_network_lane,
     "update, power cuts": partial(update_cuts_lane, 5),
     "Secure Boot off": partial(secure_boot_lane, "off"),
     "no Secure Boot": insecure_lane,
@@ -401,6 +405,7 @@ LONG_LANES = {
     "power cuts": partial(cuts_lane, 5),
     "late TPM": late_tpm_lane,
     "busy boots": partial(busy_boots_lane, 20),
+    "busy restarts": partial(restarts_lane, 5),
     "metal": metal_lane,
     "ten updates": partial(update_row_lane, 10),
 }
