@@ -113,8 +113,6 @@ Result<VaultRecord> read_vault_record(const Store& store) {
 
 Result<std::uint32_t> policy_index_of(const Store& store) { return TRY(read_vault_record(store)).handles().policy; }
 
-Result<NewVault> seal_new_vault(Tpm& tpm, std::uint32_t nv_handle) { return seal_vault_key(tpm, nv_handle, VaultKey::random()); }
-
 Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key) {
     VaultRecord record;
     record.root = TRY(tpm.storage_root());

@@ -75,9 +75,8 @@ struct NewVault {
     VaultRecord record;
     VaultKey key;
 };
-/// Seals a fresh vault key to the index at `nv_handle`. @error not_found  the index does not exist.
-Result<NewVault> seal_new_vault(Tpm& tpm, std::uint32_t nv_handle);
-/// Seals a vault key that there is already: the one from which the index has its PIN, or that of a store whose TPM was replaced or cleared.
+/// Seals a vault key to the index at `nv_handle`: the one from which the index has its PIN, or that of a store whose TPM was replaced or
+/// cleared.
 /// @error not_found  the index does not exist.
 Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key);
 

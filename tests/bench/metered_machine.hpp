@@ -100,7 +100,7 @@ struct MeteredMachine {
         const auto values = TRY(tpm.read_pcrs(std::array{4u, 11u}));
         const PcrPolicy policy{{4, {values.at(4)}}, {11, {values.at(11)}}};
         tpm.authorize(policy_index_handle, policy);
-        const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
+        const auto vault = TRY(seal_vault_key(tpm, policy_index_handle, VaultKey::random()));
         TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
         return store_vault(store, vault.record);
     }

@@ -32,7 +32,7 @@ Result<void> make(const std::filesystem::path& folder, const std::filesystem::pa
     const auto tpm = TRY(open_tpm());
     const auto policy = TRY(authorize(*tpm));
     auto store = TRY(Store::open(folder));
-    const auto vault = TRY(seal_new_vault(*tpm, policy_index_handle));
+    const auto vault = TRY(seal_vault_key(*tpm, policy_index_handle, VaultKey::random()));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     const auto keyring = open_keyring(store, false, vault.key);
     // All have the same keys: no relay that is restored looks at another.

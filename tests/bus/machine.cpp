@@ -25,7 +25,7 @@ static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std
     for (const auto& [pcr, value] : values) policy.push_back({pcr, {value}});
     tpm.authorize(policy_index_handle, policy);
     auto store = TRY(Store::open(path));
-    const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
+    const auto vault = TRY(seal_vault_key(tpm, policy_index_handle, VaultKey::random()));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     Roster roster;
     for (const auto& relay : relays) roster[relay] = {};

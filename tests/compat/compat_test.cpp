@@ -2,6 +2,7 @@
 
 #include <ranges>
 
+#include "../unit/rekeyed.hpp"
 #include "../unit/tor_keys.hpp"
 #include "thawed_machine.hpp"
 #include "vault/sealed_export.hpp"
@@ -47,6 +48,27 @@ TEST_P(Frozen, OpensAndBringsTheFingerprintsBack) {
         first = standing;
     }
     EXPECT_FALSE(machine.relays.empty());
+}
+
+TEST_P(Frozen, GetsANewVaultKeyAndKeepsAllElse) {
+    ThawedMachine thawed(GetParam());
+    const auto& machine = thawed.manifest();
+    thawed.measure(machine.extended);
+    {
+        const auto service = thawed.start(place);
+        EXPECT_EQ(service->has_earlier_vault_key(), GetParam() < "3/" && !machine.in_tpm);
+        const auto key = service->recovery_key();
+        ASSERT_TRUE(is_success(set_recovery_key(*service, thawed.tpm(), thawed.store(), key)));
+        EXPECT_FALSE(service->has_earlier_vault_key());
+    }
+    EXPECT_EQ(thawed.tpm().nv_index(first_handles.policy).error().kind, ErrorKind::not_found) << "what the former key is sealed to";
+    const auto service = thawed.start(place);
+    ASSERT_EQ(service->vault().state, VaultState::open) << text_of(service->vault().reason);
+    EXPECT_EQ(frozen_relays(service->relays()), machine.relays);
+    EXPECT_EQ(service->recovery_key() ? encode_recovery_public(*service->recovery_key()) : "", machine.recovery_public);
+    EXPECT_FALSE(service->recovery_trouble()) << text_of(service->recovery_trouble());
+    if (machine.recovery_secret.empty()) return;
+    EXPECT_TRUE(is_success(vault_key_from_box(thawed.store(), machine.recovery_secret)));
 }
 
 TEST_P(Frozen, StaysShutAfterAnyOtherMeasurement) {

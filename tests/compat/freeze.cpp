@@ -26,7 +26,7 @@ PcrPolicy measure(SoftwareTpm& tpm, FrozenMachine& machine) {
 }
 
 Result<void> enroll(Tpm& tpm, Store store, bool in_tpm, const PcrPolicy& policy) {
-    const auto vault = TRY(seal_new_vault(tpm, policy_index_handle));
+    const auto vault = TRY(seal_vault_key(tpm, policy_index_handle, VaultKey::random()));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     if (!in_tpm) TRY(write_policy_copy(store, vault.key.policy_keys(), TRY(parse_policy_file(policy_json(policy)))));
     TRY(open_keyring(store, in_tpm, vault.key)->write_roster({}));

@@ -25,7 +25,7 @@ public:
     Machine() {
         tpm_.authorize(policy_index_handle, {{11, {Digest{}}}});
         auto store = Store::open(folder_.path()).value();
-        const auto vault = seal_new_vault(tpm_, policy_index_handle).value();
+        const auto vault = seal_vault_key(tpm_, policy_index_handle, VaultKey::random()).value();
         store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json)).value();
         store_vault(store, vault.record).value();
         restart();

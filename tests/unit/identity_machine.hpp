@@ -64,7 +64,7 @@ struct Machine {
         const PcrPolicy policy{{11, {(*tpm.read_pcrs(std::array{11u})).at(11)}}};
         tpm.authorize(policy_index_handle, policy);
         auto store = *Store::open(folder.path());
-        const auto vault = *seal_new_vault(tpm, policy_index_handle);
+        const auto vault = *seal_vault_key(tpm, policy_index_handle, VaultKey::random());
         relays_key = vault.key.kind_key(ObjectKind::relays);
         identity_key = vault.key.kind_key(ObjectKind::identity);
         EXPECT_TRUE(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));

@@ -45,7 +45,7 @@ struct Enrolled {
 
     Enrolled(SoftwareTpm& tpm, const PcrPolicy& policy, int relays) {
         auto store = Store::open(folder.path()).value();
-        const auto vault = seal_new_vault(tpm, policy_index_handle).value();
+        const auto vault = seal_vault_key(tpm, policy_index_handle, VaultKey::random()).value();
         identity_key = vault.key.kind_key(ObjectKind::identity);
         store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))).value();
         const auto keyring = open_keyring(store, false, vault.key);

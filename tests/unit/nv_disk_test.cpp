@@ -394,7 +394,7 @@ TEST_F(NvDiskOnTpmTest, ReadingAndWritingASlotCostsFewCommands) {
 
 TEST_F(NvDiskOnTpmTest, HoldsARealVaultRecordWithARecoveryBox) {
     tpm.authorize(policy_index_handle, {{11, {Digest{}}}});
-    NewVault vault = *seal_new_vault(tpm, policy_index_handle);
+    NewVault vault = *seal_vault_key(tpm, policy_index_handle, VaultKey::random());
     const RecoverySecretKey operators(Secret::random(32));
     vault.record.recovery = box_vault_key(vault.key, public_key_of(operators));
     Store store = open();

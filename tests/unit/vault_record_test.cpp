@@ -136,7 +136,7 @@ protected:
         tpm->authorize(policy_index_handle, policy);
     }
     void enrol(bool with_recovery) {
-        NewVault vault = seal_new_vault(*tpm, policy_index_handle).value();
+        NewVault vault = seal_vault_key(*tpm, policy_index_handle, VaultKey::random()).value();
         if (with_recovery) vault.record.recovery = box_vault_key(vault.key, pair.public_key);
         ASSERT_TRUE(store_vault(store, vault.record));
         key = std::make_unique<VaultKey>(std::move(vault.key));

@@ -261,7 +261,7 @@ struct VaultTest : StoreTest {
         tpm.set_pcr(11, Digest{2});
     }
     VaultKey enrol() {
-        auto vault = *seal_new_vault(tpm, policy_index_handle);
+        auto vault = *seal_vault_key(tpm, policy_index_handle, VaultKey::random());
         EXPECT_TRUE(store_vault(store, vault.record));
         return std::move(vault.key);
     }
@@ -335,7 +335,7 @@ TEST_F(VaultTest, WithoutEnrolmentIsWrongStateAndSaysWhatToDo) {
 
 TEST_F(VaultTest, IsNeverOverwritten) {
     enrol();
-    const auto second = *seal_new_vault(tpm, policy_index_handle);
+    const auto second = *seal_vault_key(tpm, policy_index_handle, VaultKey::random());
     const Octets before = slot("vault.a");
     EXPECT_EQ(store_vault(store, second.record).error().kind, ErrorKind::already_exists);
     EXPECT_EQ(slot("vault.a"), before);
@@ -345,17 +345,20 @@ TEST_F(VaultTest, WithADamagedRecordIsCorrupt) {
     enrol();
     damage("vault.a");
     EXPECT_EQ(open_vault(tpm, store, {policy}).error().kind, ErrorKind::corrupt);
-    EXPECT_EQ(store_vault(store, seal_new_vault(tpm, policy_index_handle)->record).error().kind, ErrorKind::already_exists);
+    EXPECT_EQ(store_vault(store, seal_vault_key(tpm, policy_index_handle, VaultKey::random())->record).error().kind,
+              ErrorKind::already_exists);
 }
 
 TEST_F(VaultTest, RecordRefusesEveryShorterInput) {
-    const Octets octets = encode_vault_record(seal_new_vault(tpm, policy_index_handle)->record);
+    const Octets octets = encode_vault_record(seal_vault_key(tpm, policy_index_handle, VaultKey::random())->record);
     EXPECT_TRUE(decode_vault_record(octets));
     for (std::size_t length = 0; length < octets.size(); ++length)
         EXPECT_EQ(decode_vault_record(OctetView(octets).first(length)).error().kind, ErrorKind::corrupt);
 }
 
-TEST_F(VaultTest, NeedsTheIndexToExist) { EXPECT_EQ(seal_new_vault(tpm, 0x01800101).error().kind, ErrorKind::not_found); }
+TEST_F(VaultTest, NeedsTheIndexToExist) {
+    EXPECT_EQ(seal_vault_key(tpm, 0x01800101, VaultKey::random()).error().kind, ErrorKind::not_found);
+}
 
 }  // namespace
 }  // namespace lethe
