@@ -7,6 +7,14 @@
 #include "updated/candidate.hpp"
 
 namespace lethe {
+namespace {
+
+// The boot loader does not count a file that it cannot rename.
+bool is_uncounted(const UpdateMachine& machine) {
+    return !machine.booted.counted && is_same_on_fat(machine.booted.booted_as, machine.running.file);
+}
+
+}  // namespace
 
 Result<void> UpdateService::rename(UpdateMachine& machine, const ReleaseName& name) {
     TRY(machine.esp->rename(machine.running.file, name.file()));
@@ -27,12 +35,11 @@ Result<void> UpdateService::remove_twins(UpdateMachine& machine) {
     return {};
 }
 
-// The boot loader does not count a file that it cannot rename, and takes the number of tries from the name.
+// The boot loader takes the number of tries from the name.
 void UpdateService::count_boot(UpdateMachine& machine) {
     const BootTries named = *machine.running.name.tries;
     BootTries tries = named;
-    if (!machine.booted.counted && is_same_on_fat(machine.booted.booted_as, machine.running.file))
-        tries = {named.left - std::min(named.left, 1U), named.done + 1};
+    if (is_uncounted(machine)) tries = {named.left - std::min(named.left, 1U), named.done + 1};
     tries.left = std::min(tries.left, boots_to_try - std::min(tries.done, boots_to_try));
     if (tries == named) return;
     const std::string file = machine.running.file;
@@ -48,6 +55,10 @@ void UpdateService::count_boot(UpdateMachine& machine) {
 Result<void> UpdateService::bless(UpdateMachine& machine) {
     TRY(remove_twins(machine));
     if (!machine.running.name.tries) return {};
+    if (is_uncounted(machine))
+        notice(std::format(
+            "the boot loader did not count this boot in the name of {}, as of a file that is read-only; it is kept all the same",
+            machine.running.file));
     if (auto renamed = rename(machine, {.version = machine.running.name.version}); !renamed)
         return in_context(renamed.error(),
                           std::format("release {} was found good, and its file goes on counting boots", machine.running.name.version));
