@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 
 from machine import CONFIGURATION, Machine, credentials
 from state_checks import until
@@ -32,9 +33,11 @@ def no_network_lane(check, machines):
         assert code == 3 and "nothing but" not in text and re.search("healthy in all but the network.*blocking the network", text), (code, text)
 
     def waits():
-        configuration = machine.folder / "connected.conf"
-        configuration.write_bytes(CONNECTED)
-        machine.up("--secure-boot", "on", *credentials("a")[:-1], f"--cred=lethe.conf={configuration}", offer={"later.efi": LATER.read_bytes()})
+        with tempfile.NamedTemporaryFile(dir=machine.folder.parent) as configuration:
+            configuration.write(CONNECTED)
+            configuration.flush()
+            machine.up("--secure-boot", "on", *credentials("a")[:-1], f"--cred=lethe.conf={configuration.name}",
+                       offer={"later.efi": LATER.read_bytes()})
         stage(machine, "later.efi")
         falls_back(1)
         # The boot loader is told to start nothing but the running one meanwhile.
