@@ -1,21 +1,32 @@
 #pragma once
 
-#include <map>
+#include <set>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/secret.hpp"
 
 namespace lethe {
 
-// What a daemon keeps through its own restarts lies with the service manager, as a descriptor of secret memory: sd_notify(3), FDSTORE. It
-// is gone when the service is stopped, and with the boot.
+/// What a daemon keeps through its own restarts. It lies with the service manager, as descriptors of secret memory: sd_notify(3), FDSTORE.
+/// It is gone when the service is stopped, and with the boot. One of these at a time.
+class KeptKeys {
+public:
+    /// Takes what was kept before this process was started. Once, at the start. @error io
+    static Result<KeptKeys> receive();
 
-/// What was kept before this process was started, by name. Once, at the start. @error io, corrupt
-Result<std::map<std::string, Secret>> kept_keys();
+    /// What that was, in no order; nothing once others are kept.
+    const std::vector<Secret>& before() const { return before_; }
 
-/// Keeps this in the place of what was kept under the name before. Nothing to do without a service manager. @error io
-Result<void> keep_keys(const std::string& name, const Secret& keys);
-/// Keeps nothing under the name any more. @error io
-Result<void> drop_keys(const std::string& name);
+    /// Keeps these, and then no others: whenever this process ends, either all of these are kept or all that were before. Nothing to do
+    /// without a service manager.
+    /// @error io  what was kept before is still kept, and of these perhaps some.
+    Result<void> keep_only(std::span<const Secret* const> keys);
+
+private:
+    std::vector<Secret> before_;
+    std::set<std::string> names_;  ///< of what is kept; each derives from what it names
+};
 
 }  // namespace lethe

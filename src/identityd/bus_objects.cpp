@@ -19,7 +19,7 @@
 namespace lethe {
 namespace {
 
-constexpr std::size_t passphrase_limit_octets = 1024, policy_file_limit_octets = 64 * 1024;
+constexpr std::size_t keys_limit_octets = 4096, passphrase_limit_octets = 1024, policy_file_limit_octets = 64 * 1024;
 
 using VariantMap = std::map<std::string, sdbus::Variant>;
 
@@ -115,12 +115,15 @@ private:
     sdbus::UnixFd BeginRekeying() override {
         return hand_over([&] { return service_.begin_rekeying(); });
     }
-    void SetRecoveryKey(const std::string& key, const sdbus::UnixFd& policy) override {
+    void SetRecoveryKey(const std::string& key, const sdbus::UnixFd& policy, const sdbus::UnixFd& begun) override {
         change([&] -> Result<void> {
             const Secret file = TRY(read_secret_descriptor(policy.get(), "the policy file", policy_file_limit_octets));
             std::optional<RecoveryPublicKey> recipient;
             if (!key.empty()) recipient = TRY(parse_recovery_public(key));
-            return service_.set_recovery_key(recipient, as_text(file.expose()));
+            const Secret octets = TRY(read_secret_descriptor(begun.get(), "the keys of the policy", keys_limit_octets));
+            const auto keys = lethe::PolicyKeys::decode(octets);
+            if (!keys) return fail(ErrorKind::invalid_argument, "{}", keys.error().message);
+            return service_.set_recovery_key(recipient, as_text(file.expose()), *keys);
         });
     }
     sdbus::UnixFd PolicyKeys() override {

@@ -1,6 +1,6 @@
 
+#include <array>
 #include <cstdlib>
-#include <ranges>
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
@@ -24,17 +24,17 @@ static Result<OpenedStore> open_store_here() { return open_machine_store(open_ma
 
 static FirmwareState read_firmware() { return read_firmware_state(test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars")); }
 
-static Result<std::vector<VaultKeys>> keys_of_before() {
+static Result<std::vector<VaultKeys>> keys_of_before(const KeptKeys& kept) {
     std::vector<VaultKeys> keys;
-    for (const auto& kept : TRY(kept_keys()) | std::views::values) keys.push_back(TRY(VaultKeys::decode(kept)));
+    for (const Secret& octets : kept.before()) keys.push_back(TRY(VaultKeys::decode(octets)));
     return keys;
 }
 
-static Result<void> keep(const VaultKeys& in_force, const VaultKeys* next) {
-    // The new ones are kept before the others are dropped.
-    if (next) return keep_keys("next", next->encode());
-    TRY(keep_keys("keys", in_force.encode()));
-    return drop_keys("next");
+static Result<void> keep(KeptKeys& kept, const VaultKeys& in_force, const VaultKeys* next) {
+    const Secret present = in_force.encode();
+    if (!next) return kept.keep_only(std::array{&present});
+    const Secret later = next->encode();
+    return kept.keep_only(std::array{&present, &later});
 }
 
 static Result<void> run() {
@@ -42,8 +42,10 @@ static Result<void> run() {
     const auto places = settings();
     MachineKeyPlace place(places);
     IdentityService service(open_store_here, open_machine_tpm, place, read_firmware);
-    service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); }, keep,
-                      TRY(keys_of_before()));
+    KeptKeys kept = TRY(KeptKeys::receive());
+    std::vector<VaultKeys> before = TRY(keys_of_before(kept));
+    service.open_once([&](std::string_view word) { return request_word(places.paths.runtime / "record", word); },
+                      [&](const VaultKeys& in_force, const VaultKeys* next) { return keep(kept, in_force, next); }, std::move(before));
     const auto configuration = read_configuration();
     // Without it the store is not opened either, and why not is said there.
     if (configuration) service.pin(configuration->fingerprints);

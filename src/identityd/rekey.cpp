@@ -3,19 +3,19 @@
 
 #include "identityd/service.hpp"
 #include "pcrlock/policy_in_force.hpp"
+#include "pcrlock/predicted_release.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
 namespace {
 
-Result<void> expect_same(Tpm& tpm, const PolicyFile& in_force, const PolicyFile& made, std::uint32_t index) {
+Result<void> expect_successor(Tpm& tpm, const PolicyFile& in_force, const PolicyFile& made, std::uint32_t index) {
     if (made.nv_handle != index || !TRY(is_in_force(made.policy, TRY(tpm.nv_read(index)))))
         return fail(ErrorKind::policy_mismatch, "the NV index {:#x} does not hold the policy of the file that was given", index);
-    if (!TRY(admit_the_same(made.policy, in_force.policy)))
+    if (!may_succeed(made.policy, in_force.policy))
         return fail(
             ErrorKind::policy_mismatch,
-            "the policy of the new NV index {:#x} does not admit what the one in force admits; try again when no release is staged, "
-            "nor on trial",
+            "the policy of the new NV index {:#x} admits what the one in force does not; try again when no release is staged, nor on trial",
             index);
     return {};
 }
@@ -30,13 +30,8 @@ Result<void> IdentityService::finish_rekeying(Tpm& tpm, Store& store, bool in_tp
 }
 
 Result<PolicyKeys> IdentityService::begin_rekeying() {
-    if (store_standing_.awaits_takeover) restore();  // what was in the way may be gone
     const Settled settled(*this);
     TRY(open_keyring());
-    if (store_standing_.awaits_takeover)
-        return fail(ErrorKind::wrong_state,
-                    "the store is of an earlier release, to which the machine can still go back: wait until the update is kept, or take it "
-                    "back with `lethectl update abort`");
     const Fd alone = TRY(open_->store->disk().exclude());
     next_.reset();
     const auto tpm = TRY(open_tpm_());
@@ -46,13 +41,25 @@ Result<PolicyKeys> IdentityService::begin_rekeying() {
     return next_->policy_keys();
 }
 
-Result<NewVault> IdentityService::rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file) {
+// The release that may come back cannot open the vault afterwards, so that nothing speaks against it any more.
+Result<void> IdentityService::take_store_over() {
+    if (!store_standing_.awaits_takeover) return {};
+    TRY(open_->anchor->open(clock_(), Earlier::is_taken_over));
+    open_->store->watch(open_->anchor);
+    return {};
+}
+
+Result<NewVault> IdentityService::rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file,
+                                           const PolicyKeys& keys) {
     if (!next_) return fail(ErrorKind::wrong_state, "no new vault key was begun with: call BeginRekeying first");
+    if (keys.pin != next_->policy_keys().pin)
+        return fail(ErrorKind::wrong_state, "another new vault key has been begun with since; try again");
     VaultKey next = *std::exchange(next_, std::nullopt);
     const auto tpm = TRY(open_tpm_());
     const auto made = TRY(parse_policy_file(policy_file));
     const auto in_force = TRY(confirmed_policy_file(*tpm, TRY(read_policy_files(*open_->store)), keys_->handles().policy));
-    TRY(expect_same(*tpm, in_force, made, next.handles().policy));
+    TRY(expect_successor(*tpm, in_force, made, next.handles().policy));
+    TRY(take_store_over());
     auto objects = TRY(open_->keyring->payloads(key));
     const Rekeying to{std::move(objects), key, made.json, in_force.generation};
     TRY(open_->anchor->settle());
@@ -75,12 +82,13 @@ void IdentityService::give_up_rekeying(const Error& error) {
                                                               error.message)}};
 }
 
-Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file) {
+Result<void> IdentityService::set_recovery_key(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file,
+                                               const PolicyKeys& keys) {
     const Settled settled(*this);
     TRY(open_keyring());
     const Fd alone = TRY(open_->store->disk().exclude());  // lethe-stated writes into the same store
     auto tpm = TRY(open_tpm_());                           // for the new anchor: nothing may fail between the two
-    auto rekeyed = rekey_to(key, policy_file);
+    auto rekeyed = rekey_to(key, policy_file, keys);
     if (!rekeyed) {
         if (open_) give_up_rekeying(rekeyed.error());
         return std::unexpected(rekeyed.error());

@@ -73,9 +73,10 @@ Result<std::optional<VaultKey>> IdentityService::find_keys(const Store& store, T
 
 // Not where an earlier release has made the policy: systemd-pcrlock alone can write that again, in a boot that it admits.
 Result<void> IdentityService::close_vault(Tpm& tpm, const Vault& vault) {
-    if (!close_ || has_earlier_key(store_standing_)) return {};
-    if (vault.in_force) return close_opening(tpm, vault.in_force->policy, close_);
-    return vault.key ? Result<void>(std::unexpected(vault.in_force.error())) : Result<void>();
+    if (!close_ || is_of_earlier_release()) return {};
+    if (vault.in_force) return close_opening(tpm, &vault.in_force->policy, close_);
+    // Lost since the vault was opened; whether that was recorded then is not known.
+    return vault.key ? Result<void>(std::unexpected(vault.in_force.error())) : close_opening(tpm, nullptr, close_);
 }
 
 Result<IdentityService::Vault> IdentityService::open_the_vault() {

@@ -59,7 +59,7 @@ public:
     const StoreStanding& store_standing() const { return store_standing_; }
     /// Whether the vault, on a disk, has a key that an earlier release has made: while that release may come back, or because nobody has
     /// made a new one yet. False while it is shut.
-    bool has_earlier_vault_key() const { return open_ && !open_->in_tpm && has_earlier_key(store_standing_); }
+    bool has_earlier_vault_key() const { return open_ && !open_->in_tpm && is_of_earlier_release(); }
     /// How each object is that the ledger lists, by the stem of its files; none while the vault is shut.
     std::map<std::string, ObjectStanding> store_objects() const;
     /// What is wrong with the store, or with objects in it; empty when nothing is.
@@ -124,10 +124,11 @@ public:
     /// again, and what opened the store before opens nothing in it any more.
     ///
     /// @param policy_file  systemd-pcrlock's, of the index that begin_rekeying() has named.
-    /// @error wrong_state      begin_rekeying() was not called; or the TPM has no room.
+    /// @param keys             what begin_rekeying() has given.
+    /// @error wrong_state      begin_rekeying() was not called, or has been called again since; or the TPM has no room.
     /// @error policy_mismatch  the new index does not admit exactly what the one in force does.
     /// @error corrupt, rollback  an object cannot be read, which would be lost.
-    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file);
+    Result<void> set_recovery_key(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file, const PolicyKeys& keys);
 
     /// Adopts the store as it is under the next generation, whatever has been put back, and starts over with it.
     /// @param generation  the store's, spelled out.
@@ -164,6 +165,7 @@ private:
     // restore.cpp
     Result<Vault> open_the_vault();
     Result<void> take_kept(const Store& store);
+    bool is_of_earlier_release() const { return !keys_->is_counted() && has_earlier_key(store_standing_); }
     Result<void> close_vault(Tpm& tpm, const Vault& vault);
     Result<std::optional<VaultKey>> find_keys(const Store& store, Tpm& tpm, const std::vector<PolicyFile>& files);
     Error why_no_vault();
@@ -193,7 +195,8 @@ private:
 
     // rekey.cpp
     Result<void> finish_rekeying(Tpm& tpm, Store& store, bool in_tpm);
-    Result<NewVault> rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file);
+    Result<void> take_store_over();
+    Result<NewVault> rekey_to(const std::optional<RecoveryPublicKey>& key, std::string_view policy_file, const PolicyKeys& keys);
     void give_up_rekeying(const Error& error);
 
     StoreOpener open_store_;

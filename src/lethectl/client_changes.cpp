@@ -111,7 +111,7 @@ Outcome<void> set_recovery_key(const std::string& key) {
         proxy(connection, identity_service)
             ->callMethod("SetRecoveryKey")
             .onInterface(identity_service.manager_interface())
-            .withArguments(key, policy);
+            .withArguments(key, policy, keys);
     });
 }
 

@@ -1,5 +1,3 @@
-#include <optional>
-
 #include "lethectl/client_call.hpp"
 #include "lethectl/store.hpp"
 
@@ -22,15 +20,21 @@ Outcome<StoreState> read_store() {
 }
 
 Outcome<bool> renew_earlier_key() {
-    const auto key = call(identity_service, [](sdbus::IConnection& connection) -> std::optional<std::string> {
+    struct Vault {
+        bool earlier_key;
+        std::string recovery_key, recovery_reason;
+    };
+    const auto vault = call(identity_service, [](sdbus::IConnection& connection) {
         const Properties properties =
             proxy(connection, identity_service)->getAllProperties().onInterface(identity_service.manager_interface());
-        if (!value<bool>(properties, "EarlierVaultKey")) return std::nullopt;
-        return value<std::string>(properties, "RecoveryKey");
+        return Vault{value<bool>(properties, "EarlierVaultKey"), value<std::string>(properties, "RecoveryKey"),
+                     value<std::string>(properties, "RecoveryReason")};
     });
     // A service that is away says so elsewhere, and the next boot asks again.
-    if (!key || !*key) return false;
-    return set_recovery_key(**key).transform([] { return true; });
+    if (!vault || !vault->earlier_key) return false;
+    if (!vault->recovery_reason.empty())  // it may be set and not readable, which is not to become "none"
+        return std::unexpected(Failure{exit_person, "recovery key: " + vault->recovery_reason, {}});
+    return set_recovery_key(vault->recovery_key).transform([] { return true; });
 }
 
 Outcome<void> accept_store(std::uint64_t generation) {

@@ -13,7 +13,7 @@ namespace {
 Outcome<bool> renew_key_of_earlier_release() {
     const auto updates = read_updates();
     if (!updates) return std::unexpected(updates.error());
-    if (updates->policy_state != "running") return false;
+    if (updates->policy_state != "running" && updates->policy_state != "wide") return false;
     auto renewed = renew_earlier_key();
     if (!renewed)
         renewed.error().message =
@@ -24,8 +24,11 @@ Outcome<bool> renew_key_of_earlier_release() {
 }  // namespace
 
 Outcome<int> update_commit(const Invocation& invocation) {
-    if (const auto kept = with_progress(invocation.has("verbose"), commit_update); !kept) return std::unexpected(kept.error());
+    auto kept = with_progress(invocation.has("verbose"), commit_update);
     const auto renewed = renew_key_of_earlier_release();
+    // The policy of an earlier release may be one that nobody can write any more: that of the new key takes its place.
+    if (!kept && renewed && *renewed) kept = with_progress(invocation.has("verbose"), commit_update);
+    if (!kept) return std::unexpected(kept.error());
     if (!renewed) return std::unexpected(renewed.error());
     if (invocation.json) {
         std::cout << nlohmann::ordered_json{{"committed", true}, {"new_vault_key", *renewed}}.dump(2) << "\n";

@@ -13,11 +13,10 @@ constexpr unsigned external_code = 2;  // drivers that a disk or a card adds to 
 
 std::string_view standing(SecureBoot state) { return state == SecureBoot::setup ? "Secure Boot is in setup mode" : "Secure Boot is off"; }
 
-std::string enrol_again(SecureBoot state) {
+std::string way_to_pcr_7(SecureBoot state) {
     if (state == SecureBoot::on)
-        return "Enrol again: `lethectl recovery-key set`, then `lethectl identity recover --store` in a boot that does not open the vault.";
-    return std::format("Enrol again: set a recovery key (`lethectl recovery-key set`), {}; then run `lethectl identity recover --store`.",
-                       way_to_secure_boot(state));
+        return "`lethectl update commit` puts PCR 7 into the policy, and says why it cannot; each boot that is found good tries it.";
+    return std::format("To end it, {}: the next boot that is found good puts PCR 7 into the policy.", way_to_secure_boot(state));
 }
 
 }  // namespace
@@ -31,7 +30,7 @@ Insecurity insecurity(SecureBoot secure_boot, const std::optional<std::vector<un
             "The policy does not hold PCR 7: the vault opens with Secure Boot off as well, when anyone who can write to the disk can start "
             "a "
             "driver before anything that is measured, and read the keys.",
-            enrol_again(secure_boot)};
+            way_to_pcr_7(secure_boot)};
     if (!policy || holds(pcr::secure_boot_policy))
         return {
             std::format("{}: anyone who can write to the disk can start a driver or another system before anything that is measured.",
@@ -42,12 +41,12 @@ Insecurity insecurity(SecureBoot secure_boot, const std::optional<std::vector<un
                     "{}, and the policy has PCR 2 in place of PCR 7 (--insecure-boot): nothing has to be signed, and anyone who can boot "
                     "another system here can steer this one through EFI variables that no PCR in the policy shows.",
                     state),
-                "For laboratories only: keep no relay here whose keys matter. " + enrol_again(secure_boot)};
+                "For laboratories only: keep no relay here whose keys matter. " + way_to_pcr_7(secure_boot)};
     return {std::format(
                 "{}, and the policy holds neither PCR 7 nor PCR 2 (an earlier release enrolled this machine): anyone who can write to the "
                 "disk can start a driver before anything that is measured, and read the keys.",
                 state),
-            enrol_again(secure_boot)};
+            way_to_pcr_7(secure_boot)};
 }
 
 }  // namespace lethe

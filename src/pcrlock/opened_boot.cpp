@@ -69,10 +69,8 @@ Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span
     return before_opening(std::move(present), TRY(pcrlock.log()));
 }
 
-Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record, std::chrono::milliseconds limit) {
-    const auto config = std::ranges::find(in_force, unsigned{pcr::kernel_config}, &AdmittedPcr::pcr);
-    if (config == in_force.end()) return {};
-    const auto value = [&]() -> Result<Digest> { return TRY(tpm.read_pcrs(std::array{config->pcr})).at(config->pcr); };
+Result<void> close_opening(Tpm& tpm, const PcrPolicy* in_force, const RecordWord& record, std::chrono::milliseconds limit) {
+    const auto value = [&]() -> Result<Digest> { return TRY(tpm.read_pcrs(std::array{pcr::kernel_config})).at(pcr::kernel_config); };
     const auto extend = [&](std::string_view word) -> Result<void> {
         const Digest before = TRY(value());
         TRY(record(word));
@@ -82,11 +80,17 @@ Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord
                 return fail(ErrorKind::tpm_unavailable,
                             "{} was not recorded in PCR {}, so that the vault could be opened again in this boot: see `systemctl status "
                             "'lethe-record@*'`, and reboot",
-                            word, config->pcr);
+                            word, pcr::kernel_config);
             std::this_thread::sleep_for(poll_interval);
         }
         return {};
     };
+    if (!in_force) {
+        TRY(record(opening_word));
+        return record(opened_word);
+    }
+    const auto config = std::ranges::find(*in_force, unsigned{pcr::kernel_config}, &AdmittedPcr::pcr);
+    if (config == in_force->end()) return {};
     if (TRY(value()) == Digest{}) TRY(extend(opening_word));
     return std::ranges::contains(config->values, TRY(value())) ? extend(opened_word) : Result<void>();
 }

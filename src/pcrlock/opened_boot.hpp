@@ -38,9 +38,10 @@ Result<PcrValues> read_pcrs_before_opening(Tpm& tpm, Pcrlock& pcrlock, std::span
 using RecordWord = std::function<Result<void>(std::string_view word)>;
 
 /// Sees to it that nothing opens the vault again in this boot, as far as the policy in force holds PCR 12. Nothing to do when that is so.
-/// @param in_force  the policy with which the vault was opened.
+/// @param in_force  the policy with which the vault was opened; null when that is not known: both words are asked for then, whichever are
+///                  there, and nothing is waited for.
 /// @error tpm_unavailable  PCR 12 has not changed when the time was over.
-Result<void> close_opening(Tpm& tpm, const PcrPolicy& in_force, const RecordWord& record,
+Result<void> close_opening(Tpm& tpm, const PcrPolicy* in_force, const RecordWord& record,
                            std::chrono::milliseconds limit = std::chrono::minutes(1));
 
 }  // namespace lethe

@@ -70,4 +70,14 @@ bool admits_one_release(const PcrPolicy& policy) {
     return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
+bool may_succeed(const PcrPolicy& made, const PcrPolicy& in_force) {
+    const auto is_admitted = [&](const AdmittedPcr& pcr) {
+        const auto present = std::ranges::find(in_force, pcr.pcr, &AdmittedPcr::pcr);
+        if (present == in_force.end() || pcr.values.empty()) return false;
+        const auto is_there = [&](const Digest& value) { return std::ranges::contains(present->values, value); };
+        return pcr.pcr == pcr::kernel_config ? std::ranges::any_of(pcr.values, is_there) : std::ranges::all_of(pcr.values, is_there);
+    };
+    return made.size() == in_force.size() && admits_one_release(made) && std::ranges::all_of(made, is_admitted);
+}
+
 }  // namespace lethe

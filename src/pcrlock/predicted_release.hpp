@@ -27,4 +27,9 @@ Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const E
 /// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
 bool admits_one_release(const PcrPolicy& policy);
 
+/// Whether the policy of a new NV index may take the place of the one in force: it holds the same PCRs, and admits no boot beside those
+/// that are admitted; fewer, when the one in force admits more than one release. In PCR 12 there may be values to which no boot comes
+/// (pcrlock/opened_boot.hpp), which an earlier release's policies did not have: one that is admitted has to be among them.
+bool may_succeed(const PcrPolicy& made, const PcrPolicy& in_force);
+
 }  // namespace lethe

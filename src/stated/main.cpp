@@ -1,6 +1,6 @@
+#include <array>
 #include <cstdlib>
 #include <ctime>
-#include <utility>
 
 #include "base/secret.hpp"
 #include "base/test_seam.hpp"
@@ -32,12 +32,13 @@ static std::chrono::seconds uptime() {
     return std::chrono::seconds(time.tv_sec);
 }
 
-// lethe-identityd has them. This daemon's own restart needs nobody.
-static Result<VaultKeys> read_keys(const std::map<std::string, Secret>& kept) {
-    if (!kept.empty()) return VaultKeys::decode(kept.begin()->second);
-    const Secret given = TRY(read_state_keys());
-    TRY(keep_keys("keys", given));
-    return VaultKeys::decode(given);
+// lethe-identityd has them. Where it is away, what it gave before serves for a restart of this daemon.
+static Result<VaultKeys> read_keys(KeptKeys& kept) {
+    const auto given = read_state_keys();
+    if (!given && kept.before().size() == 1) return VaultKeys::decode(kept.before().front());
+    if (!given) return std::unexpected(given.error());
+    TRY(kept.keep_only(std::array{&*given}));
+    return VaultKeys::decode(*given);
 }
 
 static Result<void> run() {
@@ -45,9 +46,9 @@ static Result<void> run() {
     const auto configuration = TRY(read_configuration());
     const auto places = settings();
     MachineStatePlace place(places);
-    auto kept = TRY(kept_keys());
+    KeptKeys kept = TRY(KeptKeys::receive());
     StateService service(
-        open_store_here, open_machine_tpm, [&] { return read_keys(std::exchange(kept, {})); }, place, configuration,
+        open_store_here, open_machine_tpm, [&] { return read_keys(kept); }, place, configuration,
         Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {

@@ -52,23 +52,22 @@ Result<StateService::Open> StateService::open() {
     auto store = std::make_unique<Store>(std::move(opened.store));
     if (!TRY(store->exists({ObjectKind::vault, ""})))
         return fail(ErrorKind::wrong_state, "this machine is not enrolled; run `lethectl enroll` as root");
-    const HandleSet handles = TRY(read_vault_record(*store)).handles();
-    auto key = TRY(read_keys_());
-    if (key.handles() != handles) key = TRY(read_keys_());  // what was kept is of the vault key before
-    if (key.handles() != handles)
+    const VaultRecord record = TRY(read_vault_record(*store));
+    const VaultKeys key = TRY(read_keys_());
+    if (key.handles() != record.handles())
         return fail(ErrorKind::wrong_state, "lethe-identityd has the keys of another vault than is in the store: restart it");
     auto tpm = TRY(open_tpm_());
     MinimalKeeper minimal(MinimalStates(*tpm, key, opened.in_tpm));
     std::optional<Snapshots> snapshots;
     if (!opened.in_tpm) snapshots = TRY(Snapshots::open(store->disk(), *tpm, key));
-    return Open{std::move(tpm), std::move(store), key.handles(), std::move(minimal), std::move(snapshots)};
+    return Open{std::move(tpm), std::move(store), record.index, std::move(minimal), std::move(snapshots)};
 }
 
 // For as long as the result lives, nobody makes a new vault key. Of one that was made since, the keys are fetched first.
 Result<Fd> StateService::write_alone() {
     for (;;) {
         Fd alone = TRY(open_->store->disk().exclude());
-        if (TRY(read_vault_record(*open_->store)).handles() == open_->handles) return alone;
+        if (TRY(read_vault_record(*open_->store)).index == open_->index) return alone;
         alone = Fd();  // whoever hands the keys out may be waiting for it
         auto reopened = TRY(open());
         reopened.minimal.take_from(std::move(open_->minimal));

@@ -98,7 +98,7 @@ private:
     struct Open {
         std::unique_ptr<Tpm> tpm;
         std::unique_ptr<Store> store;
-        HandleSet handles;  ///< of the vault key
+        TpmReference index;  ///< of the policy: each vault key has one of its own
         MinimalKeeper minimal;
         std::optional<Snapshots> snapshots;  ///< none on a machine without a disk
     };

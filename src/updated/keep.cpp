@@ -81,7 +81,7 @@ Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
 // Whatever the ESP refuses, the policy is narrowed.
 Result<void> UpdateService::keep_alone(UpdateMachine& machine) {
     auto blessed = bless(machine);
-    if (!admits_one_release(machine.in_force.policy)) {
+    if (!admits_one_release(machine.in_force.policy) || machine.lacks_secure_boot()) {
         ports_.progress("keeping the running release", 10);
         TRY(shut_others_out(machine));
     }

@@ -70,6 +70,10 @@ Result<void> UpdateMachine::read_policy(const UpdatePorts& ports) {
     return {};
 }
 
+bool UpdateMachine::lacks_secure_boot() const {
+    return booted.secure_boot && !std::ranges::contains(in_force.policy, unsigned{pcr::secure_boot_policy}, &AdmittedPcr::pcr);
+}
+
 BootedImage UpdateMachine::booted_as(const ReleaseName& name) const {
     BootedImage image = booted;
     image.uki = booted.uki->parent_path() / name.file();

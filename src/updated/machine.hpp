@@ -27,6 +27,10 @@ struct UpdateMachine {
     /// @error policy_mismatch, rollback  the policy does not admit this boot, or none in the store is in force.
     static Result<UpdateMachine> open(const UpdatePorts& ports);
 
+    /// Whether Secure Boot is on and the policy in force, made while it was not, does not hold PCR 7. What nobody has to sign (PCR 2) is
+    /// taken in with a release that an operator stages, and by no boot alone.
+    bool lacks_secure_boot() const;
+
     /// Reads the policy in force anew. @error policy_mismatch, rollback
     Result<void> read_policy(const UpdatePorts& ports);
 

@@ -110,9 +110,9 @@ Result<void> UpdateService::stage_again(UpdateMachine& machine, const ReleaseNam
         return candidate;
     };
     const auto candidate = checked();
-    const auto staged = candidate ? stage(machine, *candidate, &waiting) : Result<void>(std::unexpected(candidate.error()));
-    if (!staged && is_refusal(staged.error().kind)) return give_up(machine, waiting.version, staged.error());
-    return staged;
+    if (candidate) return stage(machine, *candidate, &waiting);  // what fails here may be of this boot, and another one may do it
+    if (is_refusal(candidate.error().kind)) return give_up(machine, waiting.version, candidate.error());
+    return std::unexpected(candidate.error());
 }
 
 Result<void> UpdateService::give_up(UpdateMachine& machine, const std::string& version, const Error& why) {

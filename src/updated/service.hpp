@@ -70,7 +70,7 @@ public:
     /// @error wrong_state  it is on trial, and this boot has not been found good.
     Result<void> commit();
 
-    /// Makes the policy's NV index of a new vault key, which admits what the one in force does.
+    /// Makes the policy's NV index of a new vault key, which admits the running release alone, as far as the one in force does.
     /// @param keys  its PIN, and which it is.
     /// @return systemd-pcrlock's policy file of it.
     /// @error see org.lethe.Update1.Manager.MakePolicyIndex
@@ -112,6 +112,7 @@ private:
     Result<void> stage(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting = nullptr);
     Result<void> shut_others_out(UpdateMachine& machine);
     Result<void> narrow(UpdateMachine& machine);
+    Result<void> expect_nothing_staged();
 
     UpdatePorts ports_;
     UpdateStatus status_;

@@ -174,7 +174,8 @@ Result<void> UpdateService::settle(UpdateMachine& machine) {
     if (status_.running->trial) return settle_trial(machine);
     const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
     if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(*status_.staged));
-    const bool is_settled = !status_.staged && status_.policy == PolicyState::running && !machine.running.name.tries;
+    const bool is_settled =
+        !status_.staged && status_.policy == PolicyState::running && !machine.running.name.tries && !machine.lacks_secure_boot();
     return !nothing_staged || is_settled ? Result<void>() : keep(machine);
 }
 

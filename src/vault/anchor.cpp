@@ -35,6 +35,7 @@ Anchor::Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key)
       in_tpm_(in_tpm),
       tpm_(&tpm),
       handles_(key.handles()),
+      is_counted_(key.is_counted()),
       authorisation_(key.anchor_authorisation()),
       counter_authorisation_(key.counter_authorisation()) {
     using enum ObjectKind;
@@ -135,7 +136,7 @@ Result<void> Anchor::compare(std::chrono::sys_seconds now, Earlier earlier) {
     if (mark == UnderWay::adoption) return take_over(now);
     standing_.counted = TRY(count());
     const bool was_anchored = in_tpm_ ? standing_.enrolled.has_value() : slots[0].exists || slots[1].exists;
-    if (standing_.counted == 0 && !was_anchored) {
+    if (standing_.counted == 0 && !was_anchored && !is_counted_) {
         standing_.awaits_takeover = !in_tpm_ && earlier == Earlier::stays;
         return standing_.awaits_takeover ? Result<void>() : take_over(now);
     }

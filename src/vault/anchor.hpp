@@ -57,7 +57,7 @@ public:
     ///
     /// @param now      when that is, if it happens.
     /// @param earlier  of a store on a disk.
-    /// @error rollback     the store is older than this machine, or its ledger or the counter is gone.
+    /// @error rollback     the store is older than this machine, or its ledger or the counter is gone; of a key that is_counted(), both.
     /// @error corrupt      the ledger is damaged in both slots.
     /// @error wrong_state  the counter was redefined; or an enrolment has not come to its end.
     Result<void> open(std::chrono::sys_seconds now, Earlier earlier = Earlier::is_taken_over);
@@ -125,6 +125,7 @@ private:
     std::unique_ptr<Tpm> owned_tpm_;
     Tpm* tpm_;  ///< none: it is opened when it is needed
     HandleSet handles_;
+    bool is_counted_;  ///< VaultKeys::is_counted()
     Secret authorisation_, counter_authorisation_;
     std::map<ObjectKind, Secret> keys_;
     std::optional<RollbackCounter> counter_;  ///< ends before the TPM

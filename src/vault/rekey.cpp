@@ -145,11 +145,14 @@ Result<void> wipe_if_unreadable(Store& store, const Secret& key, const ObjectId&
 Result<void> settle_objects(Store& store, Tpm& tpm, const VaultKeys& keys) {
     const Secret ledger_key = keys.kind_key(ObjectKind::ledger);
     TRY(copy_object(store, ledger_key, ledger_id));
-    const Ledger ledger = TRY(decode_ledger(TRY(store.read(ledger_key, ledger_id)).payload));
+    const auto ledger =
+        store.read(ledger_key, ledger_id).and_then([](const ObjectVersion& version) { return decode_ledger(version.payload); });
+    // The store of an earlier release has none, and no new vault key before it has one.
+    if (!ledger && ledger.error().kind != ErrorKind::not_found) return std::unexpected(ledger.error());
     std::vector<ObjectId> ids = TRY(store.list(ObjectKind::identity));
     for (const ObjectId& id : {relays_id, recovery_id, policy_copy_id}) ids.push_back(id);
     for (const ObjectId& id : ids) TRY(copy_object(store, keys.kind_key(id.kind), id));
-    if (!ledger.entries.contains(recovery_id)) TRY(wipe_if_unreadable(store, keys.kind_key(ObjectKind::recovery), recovery_id));
+    if (ledger && !ledger->entries.contains(recovery_id)) TRY(wipe_if_unreadable(store, keys.kind_key(ObjectKind::recovery), recovery_id));
     TRY(wipe_if_unreadable(store, keys.kind_key(ObjectKind::policy_copy), policy_copy_id));
     return TRY(Snapshots::open(store.disk(), tpm, keys)).copy_newest();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/secret_writer.hpp"
 #include "tpm/policy.hpp"
 
 namespace lethe {
@@ -14,6 +15,10 @@ namespace {
 constexpr std::uint16_t record_version = 2;
 constexpr std::size_t public_key_octets = crypto_box_PUBLICKEYBYTES;
 const ObjectId vault_id{ObjectKind::vault, ""};
+
+// What is sealed: the key, and that its store is numbered.
+constexpr std::uint8_t counted = 1;
+constexpr std::size_t sealed_octets = crypto_kdf_KEYBYTES + 1;
 
 // What a person can do when this TPM does not open the vault for good. The record is not authenticated: a hint is all that it gives.
 std::string way_out(const VaultRecord& record) {
@@ -117,7 +122,9 @@ Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key)
     VaultRecord record;
     record.root = TRY(tpm.storage_root());
     record.index = TRY(tpm.nv_index(nv_handle));
-    record.sealed = TRY(tpm.seal(record.root, key.key_, policy_authorize_nv(record.index.name)));
+    Secret octets = SecretWriter(sealed_octets).raw(key.key_.expose()).u8(counted).take();
+    record.sealed = TRY(tpm.seal(record.root, octets, policy_authorize_nv(record.index.name)));
+    key.is_counted_ = true;
     return NewVault{std::move(record), std::move(key)};
 }
 
@@ -131,6 +138,18 @@ Result<void> replace_vault(Store& store, const VaultRecord& record) {
     return {};
 }
 
+// Earlier releases sealed the key alone.
+Result<VaultKey> unsealed_vault_key(const Secret& octets, const HandleSet& handles) {
+    const OctetView view = octets.expose();
+    const bool is_counted = view.size() == sealed_octets && view.back() == counted;
+    if (!is_counted && view.size() != crypto_kdf_KEYBYTES)
+        return fail(ErrorKind::corrupt, "the vault holds {} octets that are not a vault key of this release or an earlier one",
+                    view.size());
+    VaultKey key(Secret::copy_of(view.first(crypto_kdf_KEYBYTES)), handles);
+    key.is_counted_ = is_counted;
+    return key;
+}
+
 Result<VaultKey> open_vault(Tpm& tpm, const Store& store, const std::vector<PcrPolicy>& policies) {
     const VaultRecord record = TRY(read_vault_record(store));
     if (policies.empty())
@@ -138,9 +157,7 @@ Result<VaultKey> open_vault(Tpm& tpm, const Store& store, const std::vector<PcrP
     std::vector<Error> refusals;
     for (const PcrPolicy& policy : policies) {
         auto key = tpm.unseal(record.root, record.index, record.sealed, policy);
-        if (key && key->size() == crypto_kdf_KEYBYTES) return VaultKey(std::move(*key), record.handles());
-        if (key)
-            return fail(ErrorKind::corrupt, "the vault holds {} octets where a key of {} is expected", key->size(), crypto_kdf_KEYBYTES);
+        if (key) return unsealed_vault_key(*key, record.handles());
         if (key.error().kind == ErrorKind::wrong_state) return fail(ErrorKind::wrong_state, "{}; {}", key.error().message, way_out(record));
         if (key.error().kind != ErrorKind::policy_mismatch) return std::unexpected(key.error());
         refusals.push_back(key.error());

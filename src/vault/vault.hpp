@@ -26,6 +26,7 @@ public:
 private:
     friend RecoveryBox box_vault_key(const VaultKey& key, const RecoveryPublicKey& recipient);
     friend Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key);
+    friend Result<VaultKey> unsealed_vault_key(const Secret& octets, const HandleSet& handles);
     Secret key_;
 };
 
@@ -76,7 +77,7 @@ struct NewVault {
     VaultKey key;
 };
 /// Seals a vault key to the index at `nv_handle`: the one from which the index has its PIN, or that of a store whose TPM was replaced or
-/// cleared.
+/// cleared. The key of the result is_counted(): the store gets its anchor after it.
 /// @error not_found  the index does not exist.
 Result<NewVault> seal_vault_key(Tpm& tpm, std::uint32_t nv_handle, VaultKey key);
 

@@ -11,8 +11,9 @@
 namespace lethe {
 namespace {
 
-constexpr std::size_t key_octets = crypto_kdf_KEYBYTES, id_octets = 2, row_octets = id_octets + key_octets, set_octets = 1;
-constexpr std::size_t pin_octets = 2 * key_octets;  // in hexadecimal: systemd-pcrlock takes a text without NUL
+constexpr std::size_t key_octets = crypto_kdf_KEYBYTES, id_octets = 2, row_octets = id_octets + key_octets, flags_octets = 1;
+constexpr std::uint8_t second_set = 1, sealed_counted = 2;  // of the first octet
+constexpr std::size_t pin_octets = 2 * key_octets;          // in hexadecimal: systemd-pcrlock takes a text without NUL
 constexpr std::size_t policy_keys_octets = pin_octets + key_octets + sizeof(std::uint32_t);
 
 constexpr std::uint16_t id_of(ObjectKind kind) { return static_cast<std::uint16_t>(kind); }
@@ -91,6 +92,7 @@ PolicyKeys VaultKeys::policy_keys() const {
 
 VaultKeys VaultKeys::copy() const {
     VaultKeys keys(handles_);
+    keys.is_counted_ = is_counted_;
     keys.rows_ = Secret::copy_of(rows_.expose());
     return keys;
 }
@@ -98,18 +100,20 @@ VaultKeys VaultKeys::copy() const {
 VaultKeys VaultKeys::of_state() const { return only(state_ids); }
 
 Secret VaultKeys::encode() const {
-    SecretWriter writer(set_octets + rows_.size());
-    return writer.u8(handles_ == second_handles ? 1 : 0).raw(rows_.expose()).take();
+    SecretWriter writer(flags_octets + rows_.size());
+    const unsigned set = handles_ == second_handles ? second_set : 0, counted = is_counted_ ? sealed_counted : 0;
+    return writer.u8(static_cast<std::uint8_t>(set | counted)).raw(rows_.expose()).take();
 }
 
 Result<VaultKeys> VaultKeys::decode(const Secret& octets) {
     OctetReader reader(octets.expose());
-    const auto set = TRY(reader.u8());
-    VaultKeys keys(set == 0 ? first_handles : second_handles);
-    keys.rows_ = Secret::copy_of(octets.expose().subspan(set_octets));
+    const auto flags = TRY(reader.u8());
+    VaultKeys keys((flags & second_set) == 0 ? first_handles : second_handles);
+    keys.is_counted_ = (flags & sealed_counted) != 0;
+    keys.rows_ = Secret::copy_of(octets.expose().subspan(flags_octets));
     const auto has = [&](std::span<const std::uint16_t> ids) {
         OctetView rows = keys.rows_.expose();
-        if (set > 1 || rows.size() != ids.size() * row_octets) return false;
+        if (flags > (second_set | sealed_counted) || rows.size() != ids.size() * row_octets) return false;
         return std::ranges::all_of(ids, [&](std::uint16_t id) {
             const bool is_next = id_of_row(rows) == id;
             rows = rows.subspan(row_octets);

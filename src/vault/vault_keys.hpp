@@ -35,6 +35,10 @@ public:
     /// The NV indices that go with the vault key.
     const HandleSet& handles() const { return handles_; }
 
+    /// Whether the vault key was sealed by a release that numbers its store (vault/anchor.hpp), which only the sealed key itself says
+    /// without doubt: a store of such a key that has no anchor was robbed of it.
+    bool is_counted() const { return is_counted_; }
+
     VaultKeys copy() const;
     /// Those alone that the relays' state is kept with. Another may be asked of the result by a mistake only, which ends the process.
     VaultKeys of_state() const;
@@ -47,6 +51,8 @@ public:
 protected:
     /// @param key  the vault key, 32 octets.
     static VaultKeys derive(const Secret& key, const HandleSet& handles);
+
+    bool is_counted_ = false;
 
 private:
     explicit VaultKeys(const HandleSet& handles) : handles_(handles) {}

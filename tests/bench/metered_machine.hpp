@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "../unit/earlier_vault.hpp"
 #include "../unit/fake_pcrlock.hpp"
 #include "../unit/software_tpm.hpp"
 #include "../unit/temporary_folder.hpp"
@@ -100,7 +101,7 @@ struct MeteredMachine {
         const auto values = TRY(tpm.read_pcrs(std::array{4u, 11u}));
         const PcrPolicy policy{{4, {values.at(4)}}, {11, {values.at(11)}}};
         tpm.authorize(policy_index_handle, policy);
-        const auto vault = TRY(seal_vault_key(tpm, policy_index_handle, VaultKey::random()));
+        const auto vault = TRY(seal_earlier_vault(tpm, policy_index_handle));
         TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
         return store_vault(store, vault.record);
     }

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "../unit/earlier_vault.hpp"
 #include "../unit/fake_pcrlock.hpp"
 #include "identityd/service.hpp"
 #include "tor/key_folder.hpp"
@@ -32,7 +33,7 @@ Result<void> make(const std::filesystem::path& folder, const std::filesystem::pa
     const auto tpm = TRY(open_tpm());
     const auto policy = TRY(authorize(*tpm));
     auto store = TRY(Store::open(folder));
-    const auto vault = TRY(seal_vault_key(*tpm, policy_index_handle, VaultKey::random()));
+    const auto vault = TRY(seal_earlier_vault(*tpm, policy_index_handle));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     const auto keyring = open_keyring(store, false, vault.key);
     // All have the same keys: no relay that is restored looks at another.

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "../unit/borrowed_tpm.hpp"
+#include "../unit/earlier_vault.hpp"
 #include "../unit/rekeyed.hpp"
 #include "../unit/software_tpm.hpp"
 #include "vault/anchor.hpp"
@@ -25,7 +26,8 @@ static Result<void> enroll_machine(SoftwareTpm& tpm, const char* path, const std
     for (const auto& [pcr, value] : values) policy.push_back({pcr, {value}});
     tpm.authorize(policy_index_handle, policy);
     auto store = TRY(Store::open(path));
-    const auto vault = TRY(seal_vault_key(tpm, policy_index_handle, VaultKey::random()));
+    const auto vault =
+        TRY(anchored ? seal_vault_key(tpm, policy_index_handle, VaultKey::random()) : seal_earlier_vault(tpm, policy_index_handle));
     TRY(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));
     Roster roster;
     for (const auto& relay : relays) roster[relay] = {};

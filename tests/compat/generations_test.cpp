@@ -37,6 +37,7 @@ TEST(NewestGeneration, OnADiskIsWhatThisReleaseWrites) {
     for (const auto& name : names) {
         Opened opened(name);
         expect_todays_vault(opened);
+        EXPECT_TRUE(opened.key.is_counted()) << name;
         const auto relays = opened.payload(ObjectKind::relays), recovery = opened.payload(ObjectKind::recovery);
         EXPECT_EQ(encode_roster(decode_roster(relays).value()), relays);
         EXPECT_EQ(opened.head("relays.a"), encrypted_head(ObjectKind::relays));
@@ -61,6 +62,7 @@ TEST(NewestGeneration, InATpmIsWhatThisReleaseWrites) {
     for (const auto& name : names) {
         Opened opened(name);
         expect_todays_vault(opened);
+        EXPECT_TRUE(opened.key.is_counted()) << name;
         const auto ring = opened.payload(ObjectKind::keyring);
         EXPECT_EQ(encode_ring(decode_ring(ring).value()), ring) << name;
         EXPECT_TRUE(stamp_of_keyring(ring)) << name;

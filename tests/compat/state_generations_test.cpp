@@ -78,7 +78,7 @@ std::uint64_t expect_todays_minimal_states(Opened& opened) {
 }
 
 // Attributes, policy and algorithm of the counter.
-Octets counter_name(Opened& opened) { return opened.machine.tpm().nv_index(counter_index_handle).value().name; }
+Octets counter_name(Opened& opened) { return opened.machine.tpm().nv_index(opened.key.handles().snapshots).value().name; }
 
 TEST(NewestGeneration, ItsStateOnADiskIsWhatThisReleaseWrites) {
     for (const auto& name : newest_machines(false)) {

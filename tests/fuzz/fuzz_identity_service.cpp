@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "../unit/borrowed_tpm.hpp"
+#include "../unit/earlier_vault.hpp"
 #include "../unit/temporary_folder.hpp"
 #include "fuzz.hpp"
 #include "identity_doubles.hpp"
@@ -25,7 +26,7 @@ public:
     Machine() {
         tpm_.authorize(policy_index_handle, {{11, {Digest{}}}});
         auto store = Store::open(folder_.path()).value();
-        const auto vault = seal_vault_key(tpm_, policy_index_handle, VaultKey::random()).value();
+        const auto vault = seal_earlier_vault(tpm_, policy_index_handle).value();
         store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json)).value();
         store_vault(store, vault.record).value();
         restart();
@@ -135,7 +136,7 @@ private:
         tpm_.authorize(keys->index, {{11, {Digest{}}}});
         std::string json(policy_json);
         json.replace(json.find("25166080"), 8, std::to_string(keys->index));
-        parsed(service_->set_recovery_key(key, json),
+        parsed(service_->set_recovery_key(key, json, *keys),
                {ErrorKind::wrong_state, ErrorKind::corrupt, ErrorKind::policy_mismatch, ErrorKind::rollback});
     }
     void export_relay(const std::string& name) {

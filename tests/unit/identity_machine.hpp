@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "borrowed_tpm.hpp"
+#include "earlier_vault.hpp"
 #include "fake_pcrlock.hpp"
 #include "identityd/service.hpp"
 #include "rekeyed.hpp"
@@ -54,7 +55,7 @@ public:
     }
 };
 
-// An enrolled machine. A restart of the daemon, or a boot, is another Daemon on it.
+// A machine that an earlier release has enrolled. A restart of the daemon, or a boot, is another Daemon on it.
 struct Machine {
     TemporaryFolder folder;
     FakeTpm tpm;
@@ -64,7 +65,7 @@ struct Machine {
         const PcrPolicy policy{{11, {(*tpm.read_pcrs(std::array{11u})).at(11)}}};
         tpm.authorize(policy_index_handle, policy);
         auto store = *Store::open(folder.path());
-        const auto vault = *seal_vault_key(tpm, policy_index_handle, VaultKey::random());
+        const auto vault = *seal_earlier_vault(tpm, policy_index_handle);
         relays_key = vault.key.kind_key(ObjectKind::relays);
         identity_key = vault.key.kind_key(ObjectKind::identity);
         EXPECT_TRUE(store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))));

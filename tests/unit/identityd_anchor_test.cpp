@@ -2,6 +2,7 @@
 // the TPM's owner authorisation.
 #include "identity_machine.hpp"
 #include "pcrlock/open_vault.hpp"
+#include "vault/enrolment_mark.hpp"
 #include "vault/snapshots.hpp"
 
 namespace lethe {
@@ -174,7 +175,8 @@ TEST_F(Anchored, AFormerRecoveryKeyOpensTheCopyOfThenAndNothingOfNow) {
 TEST_F(Anchored, ANewVaultKeyIsRefusedWhereItWouldLoseOrAdmitAnything) {
     ASSERT_TRUE(is_success(import("a", alice())));
     const auto pair = make_recovery_key();
-    EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key, policy_json({{11, {Digest{}}}}, second_handles.policy)),
+    EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key, policy_json({{11, {Digest{}}}}, second_handles.policy),
+                                                    VaultKey::random(second_handles).policy_keys()),
                          ErrorKind::wrong_state, "BeginRekeying"));
     const auto keys = service().begin_rekeying();
     ASSERT_TRUE(is_success(keys));
@@ -182,7 +184,7 @@ TEST_F(Anchored, ANewVaultKeyIsRefusedWhereItWouldLoseOrAdmitAnything) {
     machine.tpm.authorize(keys->index, wider);
     const auto before = machine.files();
     EXPECT_TRUE(
-        is_error(service().set_recovery_key(pair.public_key, policy_json(wider, keys->index)), ErrorKind::policy_mismatch, "admit"));
+        is_error(service().set_recovery_key(pair.public_key, policy_json(wider, keys->index), *keys), ErrorKind::policy_mismatch, "admit"));
     EXPECT_FALSE(machine.tpm.nv_index(keys->index)) << "an index that nothing needs is left";
     expect_untouched(before);
 
@@ -247,8 +249,9 @@ TEST_F(OfAnEarlierRelease, AnOperatorMayHaveItTakenOverAtOnce) {
 
 TEST_F(OfAnEarlierRelease, TheVaultGetsANewKeyOnceThatReleaseIsGone) {
     ASSERT_TRUE(is_success(import("a", alice())));
-    EXPECT_TRUE(is_error(service().begin_rekeying(), ErrorKind::wrong_state, "can still go back"));
+    EXPECT_TRUE(is_error(set_recovery_key(std::nullopt), ErrorKind::policy_mismatch, "nor on trial")) << "its policy would admit both";
     EXPECT_TRUE(service().has_earlier_vault_key());
+    EXPECT_FALSE(is_counted());
     admit({of_this_boot});
     const auto pair = make_recovery_key();
     ASSERT_TRUE(is_success(set_recovery_key(pair.public_key))) << "no other boot is needed in between";
@@ -259,6 +262,53 @@ TEST_F(OfAnEarlierRelease, TheVaultGetsANewKeyOnceThatReleaseIsGone) {
     EXPECT_TRUE(service().store_standing().taken_over && service().store_standing().rekeyed);
     EXPECT_EQ(service().recovery_key(), pair.public_key);
     EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
+}
+
+// Somebody has damaged systemd-pcrlock's own PIN, so that nobody can take that release out of the policy.
+TEST_F(OfAnEarlierRelease, TheNewKeyTakesThatReleaseOutOfThePolicy) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto keys = service().begin_rekeying().value();
+    const PcrPolicy alone{{11, {of_this_boot}}};
+    machine.tpm.authorize(keys.index, alone);
+    ASSERT_TRUE(is_success(service().set_recovery_key(std::nullopt, policy_json(alone, keys.index), keys)));
+    EXPECT_FALSE(service().has_earlier_vault_key());
+    reboot();
+    expect_open();
+    EXPECT_TRUE(service().store_standing().taken_over && service().store_standing().rekeyed);
+    EXPECT_EQ(daemon->state("a"), RelayState::installed) << daemon->reason("a");
+    EXPECT_FALSE(machine.tpm.nv_index(first_handles.policy)) << "that release opens the vault";
+}
+
+// The TPM's owner, who has booted another system, takes away what counts, and has an older store.
+TEST_F(Anchored, AStoreThatWasRobbedOfItsAnchorIsNoStoreOfAnEarlierRelease) {
+    ASSERT_TRUE(is_success(set_recovery_key(std::nullopt))) << "this release has sealed the vault key";
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    put_back(earlier);
+    ASSERT_TRUE(machine.tpm.nv_undefine(second_handles.anchor));
+    put_back({}, "ledger");
+    expect_refused(ErrorKind::rollback, "lethectl store accept --generation 0");
+    ASSERT_TRUE(is_success(service().accept_store(0)));
+    EXPECT_EQ(daemon->state("a"), RelayState::installed);
+    EXPECT_FALSE(service().has_earlier_vault_key());
+    reboot();
+    expect_open();
+}
+
+TEST_F(Anchored, TwoNewVaultKeysAtOnceAreOne) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto pair = make_recovery_key();
+    const auto first = service().begin_rekeying().value(), second = service().begin_rekeying().value();
+    const auto in_force = read_policy_files(*Store::open(machine.folder.path()))->front().policy;
+    machine.tpm.authorize(first.index, in_force);  // whose PIN is that of the first
+    EXPECT_TRUE(is_error(service().set_recovery_key(pair.public_key, policy_json(in_force, first.index), first), ErrorKind::wrong_state,
+                         "another new vault key"));
+    EXPECT_FALSE(machine.tpm.nv_index(first.index)) << "an index is left whose PIN nobody has";
+    EXPECT_TRUE(service().recovery_key() == std::nullopt && daemon->state("a") == RelayState::installed);
+    EXPECT_TRUE(
+        is_error(service().set_recovery_key(pair.public_key, policy_json(in_force, second.index), second), ErrorKind::not_found, ""));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
 }
 
 TEST_F(Anchored, AnIdentityThatIsPutBackIsThatRelaysFailure) {

@@ -154,7 +154,7 @@ TEST(VaultKeysTest, OfOthersOctetsAreNone) {
     EXPECT_TRUE(VaultKeys::decode(octets));
     EXPECT_EQ(VaultKeys::decode(octets.prefix(octets.size() - 1)).error().kind, ErrorKind::corrupt);
     Secret other = Secret::copy_of(octets.expose());
-    other.expose_mutable()[0] = 2;  // a set of NV indices that there is not
+    other.expose_mutable()[0] = 4;  // a set of NV indices that there is not
     EXPECT_EQ(VaultKeys::decode(other).error().kind, ErrorKind::corrupt);
     other.expose_mutable()[0] = octets.expose()[0];
     other.expose_mutable()[1] ^= 1;

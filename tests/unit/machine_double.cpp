@@ -3,8 +3,10 @@
 #include <stdexcept>
 
 #include "keyring/compact_ring.hpp"
+#include "pcrlock/policy_file.hpp"
 #include "temporary_folder.hpp"
 #include "tor/key_folder.hpp"
+#include "tpm/policy.hpp"
 
 namespace lethe {
 
@@ -27,6 +29,11 @@ KeySet clone(const KeySet& keys) {
 }
 
 void make_unanchored(Store& store, Tpm& tpm, bool in_tpm, const VaultKey& key) {
+    VaultRecord record = read_vault_record(store).value();
+    const auto in_force = confirmed_policy_file(tpm, read_policy_files(store).value(), record.handles().policy).value();
+    const Secret sealed = tpm.unseal(record.root, record.index, record.sealed, in_force.policy).value();
+    record.sealed = tpm.seal(record.root, sealed.prefix(32), policy_authorize_nv(record.index.name)).value();
+    for (int slot = 0; slot < 2; ++slot) replace_vault(store, record).value();
     store.erase({ObjectKind::ledger, ""}).value();
     for (const auto handle : {anchor_index_handle, counter_index_handle}) tpm.nv_undefine(handle).value();
     if (!in_tpm) return;

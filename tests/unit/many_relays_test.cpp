@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "counting_tcti.hpp"
+#include "earlier_vault.hpp"
 #include "fake_pcrlock.hpp"
 #include "identityd/service.hpp"
 #include "software_tpm.hpp"
@@ -45,7 +46,7 @@ struct Enrolled {
 
     Enrolled(SoftwareTpm& tpm, const PcrPolicy& policy, int relays) {
         auto store = Store::open(folder.path()).value();
-        const auto vault = seal_vault_key(tpm, policy_index_handle, VaultKey::random()).value();
+        const auto vault = seal_earlier_vault(tpm, policy_index_handle).value();
         identity_key = vault.key.kind_key(ObjectKind::identity);
         store.write_framed({ObjectKind::policy, ""}, as_octets(policy_json(policy))).value();
         const auto keyring = open_keyring(store, false, vault.key);

@@ -60,12 +60,13 @@ TEST(Insecurity, OfALaboratoryNamesWhatNoPcrShows) {
     EXPECT_THAT(laboratory.advice, HasSubstr("laboratories"));
 }
 
-TEST(Insecurity, OfAMachineThatAnEarlierReleaseEnrolledSaysHowToEnrolAgain) {
+TEST(Insecurity, OfAMachineThatAnEarlierReleaseEnrolledSaysHowToMendThePolicy) {
     const std::vector<unsigned> earlier{4, 11, 12, 13};
     const auto off = insecurity(SecureBoot::off, earlier), on = insecurity(SecureBoot::on, earlier);
     EXPECT_THAT(off.what, AllOf(HasSubstr("neither PCR 7 nor PCR 2"), HasSubstr("read the keys")));
-    EXPECT_THAT(off.advice, AllOf(HasSubstr("recovery-key set"), HasSubstr("identity recover --store")));
+    EXPECT_THAT(off.advice, AllOf(HasSubstr("setup mode"), HasSubstr("puts PCR 7 into the policy")));
     EXPECT_THAT(on.what, HasSubstr("does not hold PCR 7"));
+    EXPECT_THAT(on.advice, HasSubstr("lethectl update commit"));
     EXPECT_NE(insecurity(SecureBoot::off, std::vector<unsigned>{}).what, "") << "nothing is known of the policy";
 }
 

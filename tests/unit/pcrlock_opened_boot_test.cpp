@@ -54,7 +54,7 @@ struct Boot {
 TEST(OpenedBoot, IsNotAdmittedAnyMore) {
     Boot boot({credential});
     ASSERT_TRUE(boot.admitted());
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
     EXPECT_FALSE(boot.admitted());
     EXPECT_EQ(boot.words, std::vector<std::string>{std::string(opened_word)});
     EXPECT_EQ(boot.policy.front().values.size(), values_of_one_boot(boot.policy.front()));
@@ -62,15 +62,15 @@ TEST(OpenedBoot, IsNotAdmittedAnyMore) {
 
 TEST(OpenedBoot, IsClosedOnce) {
     Boot boot({credential});
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
     EXPECT_EQ(boot.words.size(), 1U);
 }
 
 TEST(OpenedBoot, OfWhichNothingWasMeasuredBeforeIsNotAdmittedEither) {
     Boot boot({});
     ASSERT_TRUE(boot.admitted());
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
     EXPECT_FALSE(boot.admitted());
     EXPECT_EQ(boot.words, (std::vector<std::string>{std::string(opening_word), std::string(opened_word)}));
     EXPECT_EQ(boot.policy.front().values.size(), values_of_one_boot(boot.policy.front()));
@@ -80,7 +80,7 @@ TEST(OpenedBoot, ThatWasCutBetweenTheTwoWordsIsClosedByTheNextStart) {
     Boot boot({});
     boot.extend(digest_of_word(opening_word), false);
     ASSERT_TRUE(boot.admitted());
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
     EXPECT_FALSE(boot.admitted());
     EXPECT_EQ(boot.words, std::vector<std::string>{std::string(opened_word)});
 }
@@ -88,10 +88,10 @@ TEST(OpenedBoot, ThatWasCutBetweenTheTwoWordsIsClosedByTheNextStart) {
 TEST(OpenedBoot, IsAnErrorWhenNothingWasRecorded) {
     Boot boot({credential});
     const auto closed =
-        close_opening(boot.tpm, boot.policy, [](std::string_view) -> Result<void> { return {}; }, std::chrono::milliseconds(50));
+        close_opening(boot.tpm, &boot.policy, [](std::string_view) -> Result<void> { return {}; }, std::chrono::milliseconds(50));
     ASSERT_FALSE(closed);
     EXPECT_EQ(closed.error().kind, ErrorKind::tpm_unavailable);
-    const auto failed = close_opening(boot.tpm, boot.policy, [](std::string_view) -> Result<void> { return fail(ErrorKind::io, "no"); });
+    const auto failed = close_opening(boot.tpm, &boot.policy, [](std::string_view) -> Result<void> { return fail(ErrorKind::io, "no"); });
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().kind, ErrorKind::io);
 }
@@ -102,7 +102,7 @@ TEST(OpenedBoot, IsComparedByTheValueBefore) {
         const PcrValues before = *boot.tpm.read_pcrs(std::array{4U, config});
         EXPECT_FALSE(was_opened(boot.log));
         EXPECT_EQ(before_opening(before, boot.log).value(), before);
-        ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+        ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
         EXPECT_TRUE(was_opened(boot.log));
         const PcrValues after = *boot.tpm.read_pcrs(std::array{4U, config});
         ASSERT_NE(after, before);
@@ -112,7 +112,7 @@ TEST(OpenedBoot, IsComparedByTheValueBefore) {
 
 TEST(OpenedBoot, WithAnotherValueThanItsLogIsRefused) {
     Boot boot({credential});
-    ASSERT_TRUE(close_opening(boot.tpm, boot.policy, boot.recorder()));
+    ASSERT_TRUE(close_opening(boot.tpm, &boot.policy, boot.recorder()));
     boot.tpm.extend(config, digest_of(0xee));
     const auto refused = before_opening(*boot.tpm.read_pcrs(std::array{config}), boot.log);
     ASSERT_FALSE(refused);

@@ -75,7 +75,7 @@ Result<void> CutMachine::set_recovery_key(const std::optional<RecoveryPublicKey>
     const auto keys = TRY(daemon().begin_rekeying());
     const auto pcrs = policies_in_force().front() | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
     TRY(running_->pcrlock.make_policy(pcrs, keys));
-    return daemon().set_recovery_key(key, *running_->pcrlock.file_);
+    return daemon().set_recovery_key(key, *running_->pcrlock.file_, keys);
 }
 
 std::vector<PcrPolicy> CutMachine::policies_in_force() {

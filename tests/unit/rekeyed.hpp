@@ -11,7 +11,7 @@ Result<void> set_recovery_key(IdentityService& service, IndexTpm& tpm, const Sto
     const auto keys = TRY(service.begin_rekeying());
     const auto in_force = TRY(confirmed_policy_file(tpm, TRY(read_policy_files(store)), TRY(policy_index_of(store))));
     tpm.authorize(keys.index, in_force.policy);
-    return service.set_recovery_key(key, policy_json(in_force.policy, keys.index));
+    return service.set_recovery_key(key, policy_json(in_force.policy, keys.index), keys);
 }
 
 }  // namespace lethe

@@ -411,8 +411,18 @@ TEST(StateUnderANewVaultKey, GoesOnWithTheNextSnapshotAndIsThereAfterAReboot) {
     state.tor_writes("a", state_of(2 << 20, state.now));
     ASSERT_TRUE(is_success(state.service.snapshot(SnapshotCause::request)));
     EXPECT_EQ(state.service.minimal_reason(), "");
+    {
+        StateDaemon rebooted(machine);
+        EXPECT_EQ(rebooted.laid_out("a"), state_of(2 << 20, state.now));
+        EXPECT_EQ(rebooted.service.standing(), StateStanding::open);
+    }
+    // After two more the NV indices are those of the key that this service has.
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(is_success(set_recovery_key(identities.service, machine.tpm, store, std::nullopt)));
+    state.now += 1h;
+    state.tor_writes("a", state_of(3 << 20, state.now));
+    ASSERT_TRUE(is_success(state.service.snapshot(SnapshotCause::request)));
     StateDaemon rebooted(machine);
-    EXPECT_EQ(rebooted.laid_out("a"), state_of(2 << 20, state.now));
+    EXPECT_EQ(rebooted.laid_out("a"), state_of(3 << 20, state.now));
     EXPECT_EQ(rebooted.service.standing(), StateStanding::open);
 }
 

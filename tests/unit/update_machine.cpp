@@ -171,12 +171,11 @@ void BootingMachine::open_vault() {
     running_->vault = std::move(*key);
     if (!closes()) return;
     running_->before_opening = state.tpm.read_pcrs(std::array{unsigned{pcr::kernel_config}})->at(pcr::kernel_config);
-    const auto closed = close_opening(
-        state.tpm, confirmed_policy_file(state.tpm, *files, policy_index_of(opened).value())->policy,
-        [this](std::string_view word) -> Result<void> {
-            running_->extend(log_event(measured(pcr::kernel_config, std::string(word), as_octets(word), banks), false), *this);
-            return {};
-        });
+    const auto in_force = confirmed_policy_file(state.tpm, *files, policy_index_of(opened).value());
+    const auto closed = close_opening(state.tpm, &in_force->policy, [this](std::string_view word) -> Result<void> {
+        running_->extend(log_event(measured(pcr::kernel_config, std::string(word), as_octets(word), banks), false), *this);
+        return {};
+    });
     EXPECT_TRUE(closed) << closed.error().message;
 }
 
@@ -214,6 +213,7 @@ void BootingMachine::put(const ReleaseSpec& release, const BesideFiles& beside) 
 void BootingMachine::enroll() {
     auto pcrs = required_pcrs(state.secure_boot, {});
     if (enrolled_by_an_earlier_release) std::erase(pcrs, 2u);
+    if (enrolled_without_secure_boot) std::erase(pcrs, 7u);
     ASSERT_TRUE(lock_running_boot(pcrlock(), booted_image().value(), pcrs));
     if (enrolled_by_an_earlier_release) {
         ASSERT_TRUE(unlock_opening(pcrlock()));

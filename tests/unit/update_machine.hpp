@@ -52,6 +52,7 @@ public:
     void install(const BesideFiles& beside = {{"torrc.cred", {'o', 'n', 'e'}}});
     /// As install() when an earlier release did it: its policy holds neither PCR 2 nor PCR 7 without Secure Boot, and one value of PCR 12.
     bool enrolled_by_an_earlier_release = false;
+    bool enrolled_without_secure_boot = false;  ///< its policy does not hold PCR 7, whatever the firmware says now
 
     /// Power off and on, up to the end of lethe-commit. @return whether it stays so: false when it reboots to fall back.
     bool boot();

@@ -3,6 +3,7 @@
 
 #include "fake_pcrlock.hpp"
 #include "pcrlock/policy_in_force.hpp"
+#include "pcrlock/predicted_release.hpp"
 #include "tpm/policy.hpp"
 #include "update_machine.hpp"
 
@@ -142,6 +143,52 @@ TEST_F(PolicyFiles, OfAnEarlierReleaseGoOnWithTheirOwnPin) {
     machine.boot_until_it_stays();
     expect_runs_alone("2");
     expect_shut_out("1");
+}
+
+// What is left then is a new vault key, with a policy of its own (identityd_anchor_test has the other half).
+TEST_F(PolicyFiles, OfAnEarlierReleaseThatAreDamagedGiveWayToThoseOfANewVaultKey) {
+    machine.state.index_pin.clear();
+    ASSERT_TRUE(machine.boot());
+    stage("2");
+    damage_own_pin();
+    lose("policy-copy");  // earlier releases have none
+    machine.boot_until_it_stays();
+    EXPECT_EQ(machine.version(), "2");
+    ASSERT_FALSE(machine.committed) << "nothing was damaged";
+    ASSERT_EQ(machine.service().status().policy, PolicyState::wide);
+    const auto wide = in_force();
+
+    const auto made = machine.service().make_policy_index(VaultKey::random(second_handles).policy_keys());
+    ASSERT_TRUE(made) << made.error().message;
+    const auto file = parse_policy_file(*made).value();
+    EXPECT_TRUE(admits_one_release(file.policy) && may_succeed(file.policy, wide.policy));
+    EXPECT_TRUE(is_in_force(file.policy, machine.state.tpm.nv_read(second_handles.policy).value()).value());
+    EXPECT_EQ(in_force().json, wide.json) << "the policy in force was touched";
+}
+
+TEST_F(PolicyFiles, OfANewVaultKeyAreNotMadeInATrial) {
+    stage("2");
+    machine.unhealthy = {"2"};
+    std::ignore = machine.boot();
+    ASSERT_EQ(machine.version(), "2");
+    const auto refused = machine.service().make_policy_index(VaultKey::random(second_handles).policy_keys());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::wrong_state) << refused.error().message;
+}
+
+// A machine that was enrolled without Secure Boot, on which somebody has turned it on since.
+TEST(PolicyWithoutPcr7, GetsItInABootWithSecureBoot) {
+    BootingMachine machine;
+    machine.enrolled_without_secure_boot = true;
+    machine.install();
+    ASSERT_TRUE(machine.boot());
+    ASSERT_TRUE(machine.committed) << machine.committed.error().message;
+    const auto holds_it = [](const PolicyFile& file) { return std::ranges::contains(file.policy, 7U, &AdmittedPcr::pcr); };
+    const auto files = read_policy_files(machine.store()).value();
+    EXPECT_TRUE(holds_it(confirmed_policy_file(machine.state.tpm, files, policy_index_handle).value()));
+    EXPECT_FALSE(std::ranges::all_of(files, holds_it)) << "the one before did not hold it";
+    ASSERT_TRUE(machine.boot());
+    EXPECT_TRUE(machine.opened);
 }
 
 TEST_F(PolicyFiles, NobodyChangesThePolicyWithAShutVault) {

@@ -18,19 +18,18 @@ def no_network_lane(check, machines):
     machines.append(machine)
     present, later = version_of(PRESENT), version_of(LATER)
 
-    def falls_back(trials):
-        """Each of its boots ends; the first of them is made the last but one, which a boot less shows."""
-        machine.ok(f"cd /efi/EFI/Linux && mv lethe_{later}+3.efi lethe_{later}+1.efi && sync /efi")
-        reboot(machine)
-        machine.vm("next", "--no-wait")
-        machine.vm("wait", "--limit", "360", "reboot: Restarting system")
+    def falls_back(tries, trials):
+        """Each of its boots ends in a reboot, and then it waits."""
+        for _ in range(tries):
+            machine.vm("next", "--no-wait")
+            machine.vm("wait", "--limit", "360", "reboot: Restarting system")
         machine.next()
         until(machine, "lethectl --json update show | grep -q '\"policy_state\": *\"running\"'")
         said = shown(machine)
         assert (said["running"]["version"], said["admitted"]) == (present, [present]), said
         assert (said["staged"]["version"], said["staged"]["state"], said["staged"]["trials"]) == (later, "waiting", trials), said
         code, text = machine.sh("lethectl status")
-        assert code == 3 and "nothing but" not in text and re.search("healthy in all but the network.*blocking the network", text), (code, text)
+        assert code == 3 and re.search("healthy in all but the network.*blocking the network", text), (code, text)
 
     def waits():
         with tempfile.NamedTemporaryFile(dir=machine.folder.parent) as configuration:
@@ -39,7 +38,9 @@ def no_network_lane(check, machines):
             machine.up("--secure-boot", "on", *credentials("a")[:-1], f"--cred=lethe.conf={configuration.name}",
                        offer={"later.efi": LATER.read_bytes()})
         stage(machine, "later.efi")
-        falls_back(1)
+        machine.ok(f"cd /efi/EFI/Linux && mv lethe_{later}+3.efi lethe_{later}+1.efi && sync /efi")  # the first of its tries is the last
+        reboot(machine)
+        falls_back(tries=1, trials=1)
         # The boot loader is told to start nothing but the running one meanwhile.
         machine.down()
         machine.up()
@@ -49,10 +50,9 @@ def no_network_lane(check, machines):
         machine.ok("systemctl start lethe-retry.service")
         assert shown(machine)["staged"]["state"] == "waiting", "its time had not come"
         again = shown(machine)["staged"]["again"]
-        machine.ok(f"date -s @{again + 60} && systemctl start lethe-retry.service")
-        said = shown(machine)
-        assert (said["staged"]["state"], said["policy_state"], set(said["admitted"])) == ("staged", "staged", {present, later}), said
-        falls_back(2)
+        # It reboots into what it stages.
+        machine.vm("exec", "--", "bash", "-c", f"date -s @{again + 60} && systemctl start lethe-retry.service", check=False)
+        falls_back(tries=3, trials=2)
 
     def is_given_up():
         assert json.loads(machine.ok("lethectl update retry --json")) == {"staged": later}
