@@ -16,6 +16,10 @@ INTERPRETER = re.compile(r"(ba|da|a|k|z|fi|c|tc)?sh|busybox.*|toybox|perl.*|pyth
                          r"lib(perl|python|lua|ruby|guile|tcl|bash).*\.so.*")
 NOT_ADMITTED = {"login", "agetty", "sulogin", "su", "sudo", "sshd", "apt", "apt-get", "dpkg", "swapon", "mkswap",
                 "systemd-coredump", "kexec"}
+# efi_pstore writes memory of a crashed kernel into the firmware's variables; through qemu_fw_cfg the host says what nothing measures.
+MODULES_NOT_ADMITTED = {"efi_pstore", "qemu_fw_cfg"}
+# What keeps a device of a real machine from memory that is not its driver's (docs/inputs.md, "Memory over DMA"), and a crash from the firmware.
+METAL_COMMAND_LINE = {"intel_iommu=on", "iommu=force", "iommu.strict=1", "efi=disable_early_pci_dma", "erst_disable"}
 
 
 def figures(uki):
@@ -51,6 +55,34 @@ def check(uki):
     assert {"root/usr/bin/tor", "root/usr/bin/lethectl"} <= found["programs"], sorted(found["programs"])
     assert not found["forbidden"], sorted(found["forbidden"])
     assert len(found["programs"]) <= PROGRAM_LIMIT, f"{len(found['programs'])} programs: {sorted(found['programs'])}"
+
+
+def modules(uki):
+    """The names of the kernel's modules, with underscores: {"initrd": set, "root": set}, those that are built in among them."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        uki_tree.unpack(uki, folder)
+        for part in ("initrd", "root"):
+            files = [file.name for file in Path(folder, part).rglob("*.ko*")]
+            files += [Path(line).name for file in Path(folder, part).rglob("modules.builtin") for line in file.read_text().split()]
+            found[part] = {re.sub(r"\.ko(\.\w+)?$", "", name).replace("-", "_") for name in files}
+    return found
+
+
+def check_modules(uki):
+    """Raises AssertionError when a UKI, closed or not, has a module that it must not have."""
+    for part, found in modules(uki).items():
+        # Without these, which each image needs, the search finds nothing at all.
+        assert {"erofs", "efivarfs", "pstore"} <= found, (part, sorted(found))
+        assert not found & MODULES_NOT_ADMITTED, (part, found & MODULES_NOT_ADMITTED)
+
+
+def check_metal_command_line(uki):
+    words = set(uki_tree.sections(uki)[".cmdline"].rstrip(b"\0").decode().split())
+    assert METAL_COMMAND_LINE <= words, f"not on the command line: {METAL_COMMAND_LINE - words}"
+    # A later word of the same name would take one back.
+    names = {word.partition("=")[0] for word in METAL_COMMAND_LINE}
+    assert {word for word in words if word.partition("=")[0] in names} == METAL_COMMAND_LINE, words
 
 
 def main():

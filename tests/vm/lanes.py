@@ -355,6 +355,16 @@ def half_enrolled(machines):
 def metal_lane(check, machines):
     """The image for real machines, on the disks and network cards of such: NVMe and e1000e, then the same disk on SATA with an igb."""
     shown = {}
+    images = sorted((CACHE / "image").glob("*/current/lethe.efi")) + sorted((CACHE / "image").glob("*/lethe.efi"))
+    metal = CACHE / "image/metal/current/lethe.efi"
+
+    def modules():
+        assert metal in images, images
+        for image in images:
+            contents.check_modules(image.read_bytes())
+
+    check("the command line of metal keeps devices from memory that is not theirs", lambda: contents.check_metal_command_line(metal.read_bytes()))
+    check("no image has a module that keeps a crash in the firmware, or takes what the host says", modules)
 
     def boots(hardware):
         if machines:
