@@ -23,6 +23,7 @@ from secure_boot import insecure_lane
 from policy_file import policy_file_lane
 from state_checks import clock_checks, expect_restored, loss_checks, rollback_checks, seed, until
 from state_cuts import state_cuts_lane
+from store import store_lane
 from update_cuts import update_cuts_lane
 from update_row import update_row_lane
 from updates import update_lane
@@ -412,6 +413,7 @@ LONG_LANES = {
     "inputs, Secure Boot on": partial(inputs_lane, "on"),
     "inputs, Secure Boot off": partial(inputs_lane, "off"),
     "no disk": network_lane,
+    "store": store_lane,
     "power cuts": partial(cuts_lane, 5),
     "late TPM": late_tpm_lane,
     "busy boots": partial(busy_boots_lane, 20),
