@@ -245,10 +245,10 @@ void expect_key_in_both_records(CutMachine& machine, const RecoveryKeyPair& pair
     }
 }
 
-TEST_P(PowerCut, TheSettingOfARecoveryKey) {
-    const auto former = std::make_shared<Former>();
+// The setting of a recovery key, on a machine that has a former one or none.
+Operation setting_of_recovery_key(std::string name, const std::shared_ptr<Former>& former, bool has_recovery_key) {
     const auto pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
-    Operation operation = on_machine_with_state("set_recovery_key", former, false);
+    Operation operation = on_machine_with_state(std::move(name), former, has_recovery_key);
     operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(pair->public_key); };
     operation.expect_done = [=](CutMachine& machine) {
         EXPECT_EQ(machine.daemon().recovery_key(), pair->public_key);
@@ -256,19 +256,18 @@ TEST_P(PowerCut, TheSettingOfARecoveryKey) {
         expect_no_trace_of_two_keys(machine);
         expect_worthless(machine, *former->key, *former->record);
     };
-    EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
+    return operation;
+}
+
+TEST_P(PowerCut, TheSettingOfARecoveryKey) {
+    EXPECT_GT(cut_everywhere(setting_of_recovery_key("set_recovery_key", std::make_shared<Former>(), false), in_tpm(), 40), 50U);
 }
 
 TEST_P(PowerCut, TheSettingOfAnotherRecoveryKey) {
     const auto former = std::make_shared<Former>();
-    const auto pair = std::make_shared<RecoveryKeyPair>(make_recovery_key());
-    Operation operation = on_machine_with_state("replace_recovery_key", former, true);
-    operation.command = [=](CutMachine& machine) { return machine.set_recovery_key(pair->public_key); };
-    operation.expect_done = [=](CutMachine& machine) {
-        EXPECT_EQ(machine.daemon().recovery_key(), pair->public_key);
-        expect_key_in_both_records(machine, *pair);
-        expect_no_trace_of_two_keys(machine);
-        expect_worthless(machine, *former->key, *former->record);
+    Operation operation = setting_of_recovery_key("replace_recovery_key", former, true);
+    operation.expect_done = [=, expect_set = operation.expect_done](CutMachine& machine) {
+        expect_set(machine);
         EXPECT_FALSE(machine.state.medium.holds(former->pair.public_key.octets())) << "a box of the former recipient is left";
     };
     EXPECT_GT(cut_everywhere(operation, in_tpm(), 40), 50U);
