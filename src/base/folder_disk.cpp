@@ -1,6 +1,5 @@
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 
 #include "base/disk.hpp"
 #include "base/file.hpp"
+#include "base/folder_lock.hpp"
 #include "base/regular_file.hpp"
 
 namespace lethe {
@@ -29,13 +29,10 @@ public:
         return names;
     }
 
-    // The folder's own: a file would outlive whoever made it. Of another open file, so that it excludes this process as well.
     Result<Fd> exclude() override {
-        Fd folder(openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (folder.get() < 0) return fail_errno(errno, path_.native());
-        while (flock(folder.get(), LOCK_EX) != 0)
-            if (errno != EINTR) return fail_errno(errno, path_.native());
-        return folder;
+        auto held = hold_folder(directory_.get(), ".");
+        if (!held) return in_context(held.error(), path_.native());
+        return held;
     }
 
     Result<bool> exists(const std::string& file) const override {

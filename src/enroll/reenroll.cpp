@@ -60,15 +60,24 @@ Result<bool> take_snapshots_over(const EnrolmentPorts& ports, const VaultKey& ke
     return TRY(Snapshots::open(ports.store.disk(), ports.tpm, key)).take_over();
 }
 
-Result<void> undo(const EnrolmentPorts& ports, bool counts) {
+/// Which of the vault's counters this TPM does not have yet.
+Result<std::vector<std::uint32_t>> missing_counters(Tpm& tpm, const HandleSet& handles) {
+    std::vector<std::uint32_t> missing;
+    for (const std::uint32_t handle : {handles.snapshots, handles.anchor})
+        if (!TRY(index_exists(tpm, handle))) missing.push_back(handle);
+    return missing;
+}
+
+Result<void> undo(const EnrolmentPorts& ports, bool counts, std::span<const std::uint32_t> new_counters) {
     if (counts) TRY(forget_numbered_states(ports.tpm));
+    for (const std::uint32_t handle : new_counters) TRY(undefine_if_there(ports.tpm, handle));
     TRY(remove_policy(ports));
     return clear_mark(ports.tpm);
 }
 
 Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, VaultKey key, const RecoveryPublicKey& recipient) {
-    TRY(set_mark(ports.tpm, UnderWay::adoption));  // from when the vault opens until it is anchored
     TRY(remove_policy(ports));
+    TRY(Anchor(ports.store, ports.store_in_tpm, ports.tpm, key).announce_adoption());  // from when the vault opens until it is anchored
     TRY(make_policy(ports, boot, key.policy_keys()));
     ports.progress("sealing the vault key to this TPM");
     const std::uint32_t index = key.handles().policy;
@@ -76,7 +85,9 @@ Result<void> seal_anew(const EnrolmentPorts& ports, const LockedBoot& boot, Vaul
     vault.record.recovery = box_vault_key(vault.key, recipient);
     ports.progress("storing the vault");
     TRY(replace_vault(ports.store, vault.record));
-    return anchor_store(ports, vault.key);
+    ports.progress(std::format("anchoring the store in NV index {:#x}", vault.key.handles().anchor));
+    return Anchor(ports.store, ports.store_in_tpm, ports.tpm, vault.key)
+        .open(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 }  // namespace
@@ -98,9 +109,10 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
     const auto boot = TRY(lock_boot(ports, request.extra_pcrs));
 
     // Before the vault is sealed: what is cut after that is not recovered a second time.
+    const auto new_counters = TRY(missing_counters(ports.tpm, record.handles()));
     const bool counts = TRY(take_snapshots_over(ports, key));
     if (const auto done = seal_anew(ports, boot, std::move(key), recipient); !done) {
-        if (const auto undone = undo(ports, counts); !undone)
+        if (const auto undone = undo(ports, counts, new_counters); !undone)
             return fail(done.error().kind, "{}. Undoing it failed as well ({}); the same command starts with that", done.error().message,
                         undone.error().message);
         return std::unexpected(done.error());

@@ -1,17 +1,20 @@
 // lethe-generator NORMAL EARLY LATE: a systemd generator. For each relay with a torrc among the credentials it makes multi-user.target
 // start tor@NAME.service, and lethe-identityd.service wait for the relay's user. On each of the kernel's consoles it has the state of the
-// relays shown. The ESP is mounted without waiting for udev, when the kernel knows it already; when the image came over the network, its
-// mounts are masked.
+// relays shown. The ESP is mounted without waiting for udev, when the kernel knows it already, and of several disks with its label the one
+// that the boot loader ran from; when the image came over the network, its mounts are masked.
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <print>
+#include <vector>
 
 #include "base/test_seam.hpp"
 #include "image/booted_image.hpp"
+#include "image/efi_variable.hpp"
 #include "vault/configured_relays.hpp"
 #include "vault/object.hpp"
 
@@ -55,22 +58,38 @@ static std::optional<std::string> esp_in(const fs::path& uevent) {
     return device;
 }
 
+// Every partition with that label that the kernel knows.
+static std::vector<std::string> known_esps(const fs::path& block) {
+    std::vector<std::string> esps;
+    std::error_code error;
+    for (const auto& device : fs::directory_iterator(block, error))
+        if (auto esp = esp_in(device.path() / "uevent")) esps.push_back(std::move(*esp));
+    return esps;
+}
+
+// The GUID of the partition that the boot loader ran from, in lower case; nothing where it does not say, or another system has left the
+// variable.
+static std::optional<std::string> guid_of_loader(const fs::path& efivars) {
+    constexpr std::string_view name = "LoaderDevicePartUUID", digits = "0123456789abcdef-";
+    auto guid = lethe::read_loader_text(efivars, name).value_or("");
+    if (lethe::outlives_boot(efivars, name).value_or(true)) return std::nullopt;
+    std::ranges::transform(guid, guid.begin(), [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
+    if (guid.size() != 36 || guid.find_first_not_of(digits) != std::string::npos) return std::nullopt;
+    return guid;
+}
+
 // udev goes through all devices a second time after the switch to the root, and a mount of what is below /dev waits for that. Of a link
 // elsewhere systemd does not know that it is a device. Where the disk's driver is not loaded yet, or two disks have the label, udev
-// decides.
-static void mount_known_esp(const fs::path& normal, const fs::path& block) {
-    std::optional<std::string> found;
-    std::error_code error;
-    for (const auto& device : fs::directory_iterator(block, error)) {
-        const auto esp = esp_in(device.path() / "uevent");
-        if (esp && found) return;
-        if (esp) found = esp;
-    }
-    if (!found) return;
+// decides, by what the boot loader says.
+static void mount_esp(const fs::path& normal, const fs::path& block, const fs::path& efivars) {
+    const auto esps = known_esps(block);
+    const auto guid = guid_of_loader(efivars);
     const auto link = normal / "lethe-esp", drop_ins = normal / "efi.mount.d";
+    if (esps.size() != 1 && !guid) return;
     fs::create_directories(drop_ins);
-    fs::create_symlink("/dev/" + *found, link);
-    std::ofstream(drop_ins / "known.conf") << "[Mount]\nWhat=" << link.native() << "\n";
+    if (esps.size() == 1) fs::create_symlink("/dev/" + esps.front(), link);
+    std::ofstream(drop_ins / "known.conf") << "[Mount]\nWhat="
+                                           << (esps.size() == 1 ? link : fs::path("/dev/disk/by-partuuid") / *guid).native() << "\n";
 }
 
 int main(int count, char** values) try {
@@ -80,7 +99,7 @@ int main(int count, char** values) try {
     }
     const fs::path efivars = test_seam_or(TestSeam::efivars, "/sys/firmware/efi/efivars");
     if (count > 2 && lethe::booted_from_network(efivars)) mask_esp(values[2]);
-    mount_known_esp(values[1], test_seam_or(TestSeam::block_devices, "/sys/class/block"));
+    mount_esp(values[1], test_seam_or(TestSeam::block_devices, "/sys/class/block"), efivars);
     want_consoles(values[1], test_seam_or(TestSeam::consoles, "/sys/class/tty/console/active"));
     const auto only = test_seam(TestSeam::credentials);
     const std::array<fs::path, 1> only_folder{only.value_or("")};

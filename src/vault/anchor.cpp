@@ -133,7 +133,15 @@ Result<void> Anchor::compare(std::chrono::sys_seconds now, Earlier earlier) {
     const UnderWay mark = TRY(read_mark(*tpm_));
     TRY(expect_no_enrolment(mark));
     const Slots slots = TRY(look_at_store());
-    if (mark == UnderWay::adoption) return take_over(now);
+    if (TRY(is_announced(mark))) {
+        standing_ = {.generation = standing_.generation, .counted = standing_.counted};
+        TRY(adopt_next(now));
+        return clear_mark(*tpm_);
+    }
+    if (mark == UnderWay::adoption) {
+        if (!is_counted_) return take_over(now);
+        TRY(clear_mark(*tpm_));  // used up; or of whoever owns the TPM, and worth nothing
+    }
     standing_.counted = TRY(count());
     const bool was_anchored = in_tpm_ ? standing_.enrolled.has_value() : slots[0].exists || slots[1].exists;
     if (standing_.counted == 0 && !was_anchored && !is_counted_) {
@@ -173,15 +181,28 @@ Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
     return {};
 }
 
+Result<bool> Anchor::is_announced(UnderWay mark) {
+    if (mark != UnderWay::adoption) return false;
+    const auto counted = count();
+    if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
+    standing_.counted = counted.value_or(0);
+    return standing_.counted != 0 && TRY(read_adoption_proof(*tpm_)) == prove_adoption(authorisation_, standing_.counted);
+}
+
+Result<void> Anchor::announce_adoption() {
+    TRY(look_at_store());
+    TRY(renew_counters());
+    return set_adoption(*tpm_, prove_adoption(authorisation_, standing_.counted));
+}
+
+// The mark says of a key that is not counted what nobody could prove: that a cut may have left a counter without a ledger.
 Result<void> Anchor::take_over(std::chrono::sys_seconds now) {
     if (in_tpm_) TRY(store_.read(key_of(ObjectKind::keyring), keyring_id));  // what is damaged cannot be numbered
     standing_.awaits_takeover = false;
     if (!standing_.enrolled) standing_.taken_over = true;
     TRY(set_mark(*tpm_, UnderWay::adoption));
     TRY(begin_counting(now));
-    TRY(clear_mark(*tpm_));
-    close();
-    return {};
+    return clear_mark(*tpm_);
 }
 
 Result<void> Anchor::make(std::chrono::sys_seconds now) {
@@ -192,6 +213,11 @@ Result<void> Anchor::make(std::chrono::sys_seconds now) {
 }
 
 Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
+    TRY(renew_counters());
+    return adopt(standing_.counted, now);
+}
+
+Result<void> Anchor::renew_counters() {
     fresh_ = false;
     RollbackCounter& anchor = *TRY(counter());
     TRY(anchor.define_anew());
@@ -200,7 +226,7 @@ Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
     // What was written in the TPM before has numbers that are not the counter's.
     for (const std::uint64_t before = in_tpm_ ? standing_.generation : 0; standing_.counted <= before; ++standing_.counted)
         TRY(anchor.increment());
-    return adopt(standing_.counted, now);
+    return {};
 }
 
 // With the anchor there, snapshots or a counter of theirs that are missing were removed.
@@ -225,14 +251,12 @@ Result<void> Anchor::accept(std::uint64_t generation, std::chrono::sys_seconds n
         return fail(invalid_argument, "this store is generation {}, not {}: nothing has been adopted", standing_.generation, generation);
     const auto counted = count();
     if (!counted && counted.error().kind != wrong_state) return std::unexpected(counted.error());
-    if (counted.value_or(0) == 0) return take_over(now);
-    TRY(adopt(*counted + 1, now));
-    fresh_ = false;
-    TRY(TRY(counter())->increment());
-    standing_.counted = *counted + 1;
-    fresh_ = true;
+    standing_.counted = counted.value_or(0);
+    if (standing_.counted == 0 && !standing_.enrolled) standing_.taken_over = true;
+    standing_.awaits_takeover = false;
+    const auto adopted = standing_.counted == 0 ? begin_counting(now) : adopt_next(now);
     close();
-    return {};
+    return adopted;
 }
 
 // After a failure it is not known what the store and the TPM have come to.

@@ -52,8 +52,8 @@ public:
     /// With a TPM that is borrowed for as long as this lives.
     Anchor(Store& store, bool in_tpm, Tpm& tpm, const VaultKeys& key);
 
-    /// Compares the store with what the TPM has counted. A store from before there were anchors is taken over: its ledger is written from
-    /// what is there. One that stays as it is is not to be watched.
+    /// Compares the store with what the TPM has counted, or adopts it when that was announced. A store from before there were anchors is
+    /// taken over: its ledger is written from what is there. One that stays as it is is not to be watched.
     ///
     /// @param now      when that is, if it happens.
     /// @param earlier  of a store on a disk.
@@ -65,6 +65,10 @@ public:
     /// Makes the anchor of a store that is at hand, under a new counter: the last step of an enrolment. A mark in the TPM has to be set
     /// before, since this can be cut (vault/enrolment_mark.hpp), and may go after it.
     Result<void> make(std::chrono::sys_seconds now);
+
+    /// Announces that the store is adopted as it is when it is opened next, once, and by nobody else's word: makes the counter anew and
+    /// marks its value in the TPM (vault/enrolment_mark.hpp). A re-enrolment does so before it seals the vault key.
+    Result<void> announce_adoption();
 
     /// Adopts the store as it is under the next generation, for an operator who knows why it is older. What is damaged stays out.
     /// @param generation  the store's, as standing() has it after open() has failed.
@@ -103,7 +107,9 @@ private:
     Result<void> compare(std::chrono::sys_seconds now, Earlier earlier);
     Result<std::uint64_t> count();
     Result<void> open_by_count(std::uint64_t count, const Slots& slots);
+    Result<bool> is_announced(UnderWay mark);
     Result<void> take_over(std::chrono::sys_seconds now);
+    Result<void> renew_counters();
     Result<void> begin_counting(std::chrono::sys_seconds now);
     Result<void> begin_snapshots();
     Result<void> refresh();
@@ -118,6 +124,7 @@ private:
     ObjectStanding standing_of(const ObjectId& id) const;
     void resolve();
     Result<void> adopt(std::uint64_t generation, std::chrono::sys_seconds now);
+    Result<void> adopt_next(std::chrono::sys_seconds now);
 
     Store& store_;
     bool in_tpm_;

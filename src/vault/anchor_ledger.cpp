@@ -113,6 +113,16 @@ Result<void> Anchor::adopt(std::uint64_t generation, std::chrono::sys_seconds no
     return {};
 }
 
+Result<void> Anchor::adopt_next(std::chrono::sys_seconds now) {
+    const std::uint64_t next = standing_.counted + 1;
+    TRY(adopt(next, now));
+    fresh_ = false;
+    TRY(TRY(counter())->increment());
+    standing_.counted = next;
+    fresh_ = true;
+    return {};
+}
+
 bool Anchor::knows(ObjectKind kind) const { return in_tpm_ ? kind == ObjectKind::keyring : is_in_ledger(kind); }
 
 bool Anchor::accepts(const ObjectId& id, const ObjectVersion& version) const {

@@ -1,7 +1,11 @@
 #include "vault/nv_disk.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <ranges>
+
+#include "base/folder_lock.hpp"
 
 namespace lethe {
 
@@ -57,6 +61,13 @@ bool is_unfinished(OctetView octets) {
 std::unexpected<Error> no_file(const std::string& file) { return fail(ErrorKind::not_found, "{} is not in the TPM", file); }
 
 }  // namespace
+
+Result<Fd> NvDisk::exclude() {
+    if (folder_.empty()) return Fd();
+    auto held = hold_folder(AT_FDCWD, folder_);
+    if (!held && held.error().kind == ErrorKind::not_found) return Fd();
+    return held;
+}
 
 std::string NvDisk::place() const { return std::format("TPM NV {:#x} to {:#x}", store_index_handles.front(), store_index_handles.back()); }
 

@@ -21,7 +21,8 @@ struct NvRegion;
 class NvDisk final : public Disk {
 public:
     /// Sends no command yet.
-    explicit NvDisk(std::unique_ptr<Tpm> tpm) : tpm_(std::move(tpm)) {}
+    /// @param folder  where a store on a disk would be: exclude() holds it, if it is there.
+    explicit NvDisk(std::unique_ptr<Tpm> tpm, std::filesystem::path folder = {}) : tpm_(std::move(tpm)), folder_(std::move(folder)) {}
 
     /// Whether the indices are there and whole; one command, and none once they are.
     /// @error wrong_state  one of them is not Lethe's.
@@ -41,6 +42,7 @@ public:
     Result<std::uint64_t> free_octets() const override;
     std::size_t block_octets() const override { return 1; }
     std::string place() const override;
+    Result<Fd> exclude() override;
 
 private:
     Result<NvArea> own_area(std::size_t index) const;
@@ -54,6 +56,7 @@ private:
     Result<void> unmake();
 
     std::unique_ptr<Tpm> tpm_;
+    std::filesystem::path folder_;
     mutable bool made_ = false;  ///< has been seen whole
 };
 

@@ -45,7 +45,7 @@ Result<OpenedStore> open_store(StoreChoice choice, const std::filesystem::path& 
                         folder.native());
         return open_folder(folder);
     }
-    auto disk = std::make_unique<NvDisk>(TRY(open_tpm()));
+    auto disk = std::make_unique<NvDisk>(TRY(open_tpm()), folder);
     if (choice == StoreChoice::tpm) return store_in(std::move(disk));
     const auto made = disk->is_made();
     if (!made && made.error().kind != ErrorKind::wrong_state) return in_context(made.error(), "cannot see whether the store is in the TPM");

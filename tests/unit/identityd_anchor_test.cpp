@@ -420,6 +420,48 @@ TEST_F(Anchored, AnEnrolmentThatIsUnderWayOpensNothing) {
     expect_refused(ErrorKind::wrong_state, "lethectl enroll");
 }
 
+// Whoever boots another system on the machine owns its TPM: the mark of a re-enrolment that was cut is theirs to write, and its proof to
+// read while it is there.
+TEST_F(Anchored, AMarkThatWhoeverOwnsTheTpmWritesAdoptsNoOlderStore) {
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));  // the key is counted from here on
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    put_back(earlier);
+    ASSERT_TRUE(set_mark(machine.tpm, UnderWay::adoption));
+    expect_refused(ErrorKind::rollback, "the store is older than this machine");
+
+    ASSERT_TRUE(set_adoption(machine.tpm, {1, 2, 3}));
+    expect_refused(ErrorKind::rollback, "the store is older than this machine");
+    ASSERT_TRUE(machine.tpm.nv_undefine(second_handles.anchor));
+    ASSERT_TRUE(set_adoption(machine.tpm, {1, 2, 3}));
+    expect_refused(ErrorKind::rollback, "is gone from the TPM");
+}
+
+TEST_F(Anchored, AnAdoptionThatWasAnnouncedHappensOnceAndItsProofIsWorthNothingAfterwards) {
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    {
+        auto store = *Store::open(machine.folder.path());
+        const auto key = *open_vault_of(store, machine.tpm);
+        ASSERT_TRUE(is_success(Anchor(store, false, machine.tpm, key).announce_adoption()));
+    }
+    const auto mark = machine.tpm.nv_read(enrolling_index_handle).value();
+    reboot();
+    expect_open();
+    EXPECT_EQ(daemon->state("a"), RelayState::installed);
+    EXPECT_EQ(service().store_standing().generation, service().store_standing().counted);
+    EXPECT_FALSE(service().store_standing().taken_over);
+    EXPECT_FALSE(machine.tpm.nv_index(enrolling_index_handle));
+
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    put_back(earlier);
+    ASSERT_TRUE(machine.tpm.nv_define(enrolling_index_handle, static_cast<std::uint16_t>(mark.size())));
+    ASSERT_TRUE(machine.tpm.nv_write(enrolling_index_handle, 0, mark));
+    expect_refused(ErrorKind::rollback, "the store is older than this machine");
+}
+
 TEST_F(Anchored, AnOlderStoreIsAdoptedOnItsOperatorsWordAndOnNoOtherNumber) {
     ASSERT_TRUE(is_success(import("a", alice())));
     const auto earlier = machine.files();

@@ -1,6 +1,8 @@
 #include "vault/open_store.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include "fake_tpm.hpp"
 #include "temporary_folder.hpp"
@@ -46,6 +48,27 @@ TEST_F(OpenStoreTest, AutomaticallyTakesALastingFolder) {
     ASSERT_TRUE(store) << store.error().message;
     EXPECT_FALSE(store->in_tpm);
     EXPECT_EQ(store->store.place(), folder.path());
+}
+
+// What a new vault key and a snapshot need, on a disk or in the TPM.
+TEST_F(OpenStoreTest, WhoHoldsAStoreKeepsEverybodyElseWaiting) {
+    const auto is_held = [&] {
+        const Fd other = open_file(AT_FDCWD, folder.path(), O_RDONLY | O_DIRECTORY).value();
+        return flock(other.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    };
+    for (const StoreChoice choice : {StoreChoice::folder, StoreChoice::tpm}) {
+        auto store = open(choice, folder.path());
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_FALSE(is_held());
+        {
+            const auto alone = store->store.disk().exclude();
+            ASSERT_TRUE(alone) << alone.error().message;
+            EXPECT_TRUE(is_held());
+        }
+        EXPECT_FALSE(is_held());
+    }
+    tpm = std::make_unique<FakeTpm>();
+    EXPECT_TRUE(open(StoreChoice::tpm, folder / "missing")->store.disk().exclude()) << "there is nothing to hold on to";
 }
 
 TEST_F(OpenStoreTest, AutomaticallyTakesTheStoreInTheTpmBeforeAnyFolder) {

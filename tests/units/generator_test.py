@@ -13,7 +13,19 @@ SYSTEM = "/usr/lib/systemd/system/"
 VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-def generate(*credentials, variables=(), consoles="", partitions=()):
+GUID = "78D82DA6-A800-4CCB-97EA-31A9F642A5D1"
+
+
+def loader_partition(text=GUID, attributes=6):
+    """The variable in which the boot loader says what it ran from."""
+    return {"LoaderDevicePartUUID": bytes([attributes, 0, 0, 0]) + f"{text}\0".encode("utf-16-le")}
+
+
+def by_guid(guid=GUID):
+    return {"efi.mount.d/known.conf": f"[Mount]\nWhat=/dev/disk/by-partuuid/{guid.lower()}\n"}
+
+
+def generate(*credentials, variables=(), loader=None, consoles="", partitions=()):
     """The links and drop-ins that are made, by path, for these files in the credential store; None stands for no store at all."""
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder) / "credstore", Path(folder) / "out"
@@ -26,6 +38,8 @@ def generate(*credentials, variables=(), consoles="", partitions=()):
         efivars.mkdir()
         for variable in variables:
             (efivars / f"{variable}-{VENDOR}").write_bytes(b"\6\0\0\0x\0\0\0")
+        for variable, octets in (loader or {}).items():
+            (efivars / f"{variable}-{VENDOR}").write_bytes(octets)
         active = Path(folder) / "active"
         active.write_text(consoles)
         block = Path(folder) / "block"
@@ -48,6 +62,7 @@ def consoles(*names):
     return {f"multi-user.target.wants/lethe-console@{name}.service": SYSTEM + "lethe-console@.service" for name in names}
 
 
+TWO = [("vda1", "lethe-esp"), ("vdb1", "lethe-esp")]
 checks = {
     "a torrc credential starts its tor, and the daemon waits for its user": lambda: generate("lethe.torrc.a") == units("a"),
     "two relays do": lambda: generate("lethe.torrc.a", "lethe.torrc.b2") == units("a") | units("b2"),
@@ -62,7 +77,12 @@ checks = {
     "each of the kernel's consoles shows the relays": lambda: generate(consoles="tty0 ttyS0\n") == consoles("tty0", "ttyS0"),
     "an ESP that the kernel knows is not waited for": lambda: generate(partitions=[("vda1", "lethe-esp"), ("vdb1", "other")])
         == {"lethe-esp": "/dev/vda1", "efi.mount.d/known.conf": "[Mount]\nWhat=NORMAL/lethe-esp\n"},
-    "of two ESPs none is taken": lambda: generate(partitions=[("vda1", "lethe-esp"), ("vdb1", "lethe-esp")]) == {},
+    "of two ESPs none is taken when nobody says which": lambda: generate(partitions=TWO) == {},
+    "of two ESPs the boot loader's is taken": lambda: generate(partitions=TWO, loader=loader_partition()) == by_guid(),
+    "the boot loader's is waited for when the kernel knows none yet": lambda: generate(loader=loader_partition()) == by_guid(),
+    "a GUID that another system has left is not taken": lambda: generate(partitions=TWO, loader=loader_partition(attributes=7)) == {},
+    "what is no GUID is not taken": lambda: all(generate(partitions=TWO, loader=loader_partition(text)) == {} for text in (
+        "", "x", GUID[1:], GUID + "0", "../" + GUID[3:], "\n" + GUID[1:], "\u00e9" + GUID[1:])),
     "a machine that was not booted by a stub is left alone": lambda: generate(variables=["LoaderDevicePartUUID"]) == {},
 }
 print(f"1..{len(checks)}")

@@ -30,9 +30,10 @@ def without_tries(path):
 
 
 def present_name(machine, image):
-    """What the booted UKI is called now: the loader has counted this boot in its name, and a healthy one ends the counting."""
+    """What the booted UKI is called now: the loader has counted this boot in its name, and a healthy one ends the counting. On FAT, capital
+    letters are the same letters."""
     beside = machine.files(str(Path(image).parent))
-    return next((file for file in beside if without_tries(file) == without_tries(image)), image)
+    return next((file for file in beside if without_tries(file.lower()) == without_tries(image.lower())), image)
 
 
 def predicted(machine, image, secure_boot, log):

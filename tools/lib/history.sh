@@ -18,6 +18,6 @@ mv state.seed state
 # Whoever asked for this sees the end of what is said here, and may not have the machine any more.
 systemctl start "tor@$relay" || {
     systemctl show -p Result -p ExecMainStatus -p StatusText "tor@$relay"
-    journalctl -b -u "tor@$relay" -n 4 -o cat --no-pager
+    journalctl -b -u "tor@$relay" -n 20 -o cat --no-pager
     exit 1
 } >&2
