@@ -12,13 +12,6 @@ namespace {
 
 constexpr std::array banks{Bank::sha256};
 
-// The version of the image in one with a configuration of its own: "1.2" of "1.2^3".
-std::string_view image_version(std::string_view version) {
-    const auto caret = version.rfind('^');
-    const auto number = caret == version.npos ? std::string_view() : version.substr(caret + 1);
-    return number.empty() || number.find_first_not_of("0123456789") != number.npos ? version : version.substr(0, caret);
-}
-
 std::string next_configuration(const std::string& version) {
     const auto image = image_version(version);
     unsigned number = 0;
@@ -147,6 +140,16 @@ Result<Candidate> other_configuration(const RunningRelease& release, const BootR
 
 Result<Candidate> stored_release(const ReleaseName& name, bool secure_boot, const BootFiles& files) {
     return candidate(name, secure_boot, files, TRY(files_beside(files, {}, {})));
+}
+
+bool is_running(const ReleaseName& stored, const RunningRelease& running) {
+    return stored.version == running.name.version || is_same_on_fat(stored.file(), running.file);
+}
+
+std::string_view image_version(std::string_view version) {
+    const auto caret = version.rfind('^');
+    const auto number = caret == version.npos ? std::string_view() : version.substr(caret + 1);
+    return number.empty() || number.find_first_not_of("0123456789") != number.npos ? version : version.substr(0, caret);
 }
 
 bool goes_first(const ReleaseName& release, const ReleaseName& running) {

@@ -27,6 +27,12 @@ Result<Candidate> other_configuration(const RunningRelease& release, const BootR
 /// What lies on the ESP already, as it is. @param files  of its boot; have to outlive the candidate.
 Result<Candidate> stored_release(const ReleaseName& name, bool secure_boot, const BootFiles& files);
 
+/// Whether a file with this name is of the running release: by its version, or because it is the running file under another one's name.
+bool is_running(const ReleaseName& stored, const RunningRelease& running);
+
+/// The version of the image in one with a configuration of its own: "1.2" of "1.2^3".
+std::string_view image_version(std::string_view version);
+
 /// Whether the boot loader starts `release` before `running` of itself: it sorts by the version of the image, and files of one version by
 /// name, where "lethe_1^1.efi" comes after "lethe_1.efi".
 bool goes_first(const ReleaseName& release, const ReleaseName& running);

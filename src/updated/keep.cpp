@@ -26,7 +26,7 @@ Result<void> UpdateService::rename(UpdateMachine& machine, const ReleaseName& na
 
 // The boot loader could start either of them, and the one that does not count ends no trial.
 Result<void> UpdateService::remove_twins(UpdateMachine& machine) {
-    if (!parse_release_name(machine.running.file)) return {};
+    if (!machine.running.named) return {};
     for (const std::string& twin : TRY(machine.releases.remove_twins(machine.running.name.version, machine.running.file)))
         notice(
             std::format("{} was beside {}, which runs: two files of one release, of which the boot loader may start either; the other one "
@@ -71,11 +71,29 @@ Result<void> UpdateService::shut_others_out(UpdateMachine& machine) {
     const ReleaseName& running = machine.running.name;
     for (const StoredRelease& release : TRY(machine.releases.list())) {
         const bool is_exhausted = release.name.tries && release.name.tries->left == 0;
-        if (release.name.version == running.version || !release.complete || is_exhausted || goes_first(running, release.name)) continue;
+        if (is_running(release.name, machine.running) || !release.complete || is_exhausted || goes_first(running, release.name)) continue;
         // The policy is what matters: it is narrowed even where this fails, which the removal of all others then says.
         std::ignore = take_off(machine, release.name.version);
     }
     return narrow(machine);
+}
+
+// The running image under another release's name goes when the same lies under its own, so that the other can be staged again.
+Result<void> UpdateService::take_false_name_off(UpdateMachine& machine) {
+    const auto other = parse_release_name(machine.running.file);
+    if (machine.running.named || !other) return {};
+    const auto own = TRY(machine.releases.find(machine.running.name.version));
+    if (!own || !own->complete) return {};
+    Disk& images = machine.esp->images();
+    const bool is_same = TRY(images.read(own->name.file())) == TRY(images.read(machine.running.file)) &&
+                         TRY(machine.releases.beside(own->name.version)) == TRY(machine.releases.beside(other->version));
+    if (!is_same) return {};
+    TRY(machine.releases.remove(other->version));
+    machine.running.name = own->name;
+    machine.running.file = own->name.file();
+    machine.running.named = true;
+    machine.booted.uki = machine.booted.uki->parent_path() / machine.running.file;
+    return {};
 }
 
 // Whatever the ESP refuses, the policy is narrowed.
@@ -90,7 +108,8 @@ Result<void> UpdateService::keep_alone(UpdateMachine& machine) {
         TRY(ports_.last_update.remove());
     if (!TRY(machine.esp->one_shot()).empty()) TRY(machine.esp->set_one_shot(""));
     for (const StoredRelease& release : TRY(machine.releases.list()))
-        if (release.name.version != machine.running.name.version) TRY(take_off(machine, release.name.version));
+        if (!is_running(release.name, machine.running)) TRY(take_off(machine, release.name.version));
+    TRY(take_false_name_off(machine));
     TRY(count_trial());
     ports_.progress("only the running release is admitted", 100);
     return blessed;
@@ -100,8 +119,20 @@ Result<void> UpdateService::keep(UpdateMachine& machine) {
     trouble_.clear();
     const auto kept = keep_alone(machine);
     if (!kept) trouble_ = kept.error().message;
+    // What lies there may not be what was booted.
+    if (!kept && !admits_one_release(machine.in_force.policy) && insist())
+        failures_.push_back("the policy admits this boot alone, by what was measured, though what runs could not be kept");
     const auto looked = look_around(machine);
     return kept ? looked : kept;
+}
+
+// Whatever lies on the ESP, and whatever variables say of this boot: once it was found good, the policy admits no other. What is staged,
+// and not tried yet, stays.
+Result<void> UpdateService::insist() {
+    if (!is_complete()) return {};
+    const auto esp = ports_.open_esp();
+    if (esp && !(*esp)->one_shot().value_or("").empty()) return {};
+    return admit_by_log(ports_);
 }
 
 Result<void> UpdateService::commit() {
@@ -109,10 +140,14 @@ Result<void> UpdateService::commit() {
     clean_variables();
     auto machine = UpdateMachine::open(ports_);
     const auto looked = machine ? look_around(*machine) : missing(machine.error());
-    if (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled) return {};  // nothing to be kept, nor to go
     if (!looked) {
-        status_.reason = looked.error().message;
-        return looked;
+        if (machine) status_.reason = looked.error().message;
+        const auto narrowed = insist();
+        if (narrowed && (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled))
+            return {};  // nothing to be kept
+        if (!narrowed && !status_.reason.contains(narrowed.error().message)) status_.reason += "; " + narrowed.error().message;
+        if (!narrowed && status_.policy == PolicyState::none) status_.policy = PolicyState::unknown;
+        return fail(looked.error().kind, "{}", status_.reason);
     }
     if (status_.running->trial)
         return fail(ErrorKind::wrong_state, "release {} is still on trial: boot-complete.target was not reached, see lethe-health.service",

@@ -8,22 +8,27 @@
 #include "pcrlock/predicted_release.hpp"
 #include "pcrlock/running_boot.hpp"
 #include "tpm/policy.hpp"
+#include "updated/candidate.hpp"
 #include "vault/vault.hpp"
 
 namespace lethe {
 namespace {
 
-// Whoever can write to the ESP can give the file another name. What it is, its content says, which was measured.
+// Whoever can write to the ESP can give the file another name, and its name to another file. What it is, its content says, which was
+// measured.
 Result<RunningRelease> running_release(const UpdatePorts& ports, const BootedImage& booted) {
     if (!booted.uki) return fail(ErrorKind::not_found, "this machine boots over the network: who serves its image updates it");
     const std::string file = booted.uki->filename();
-    if (auto name = parse_release_name(file)) return RunningRelease{*std::move(name), file, booted.secure_boot};
-    const BootReading reading = TRY(ports.read_boot(booted));
-    const auto image = read_release_image(reading.files().uki.octets);
+    const Octets octets = TRY(ports.read_image(booted));
+    const auto image = read_release_image(octets);
     if (!image)
         return fail(ErrorKind::not_found, "{} is not a release of Lethe: whoever has put it there updates it", booted.uki->native());
-    return RunningRelease{{.version = image->version}, file, booted.secure_boot};
+    if (auto name = parse_release_name(file); name && is_same_on_fat(image_version(name->version), image->version))
+        return RunningRelease{*std::move(name), file, true, booted.secure_boot};
+    return RunningRelease{{.version = image->version}, file, false, booted.secure_boot};
 }
+
+}  // namespace
 
 // With a shut vault nothing can be repaired, nor changed. A policy that is lost is no sign of a machine without releases.
 Result<PolicyFileInForce> policy_in_force(const UpdatePorts& ports, Tpm& tpm, Store& store) {
@@ -39,8 +44,6 @@ Result<PolicyFileInForce> policy_in_force(const UpdatePorts& ports, Tpm& tpm, St
 std::vector<unsigned> pcrs_of(const PcrPolicy& policy) {
     return policy | std::views::transform(&AdmittedPcr::pcr) | std::ranges::to<std::vector>();
 }
-
-}  // namespace
 
 Result<UpdateMachine> UpdateMachine::open(const UpdatePorts& ports) {
     auto [store, in_tpm] = TRY(ports.open_store());
@@ -91,6 +94,25 @@ Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candi
     if (candidate) std::ranges::move(TRY(boots_of(candidate->records, log, running, present)), std::back_inserter(change.boots));
     const PolicyKeys keys = TRY(ports.policy_keys());
     machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, machine.in_force, keys, change));
+    return {};
+}
+
+// All that the log has of this boot since the firmware started a boot loader, as of an image that came over the network.
+Result<void> admit_by_log(const UpdatePorts& ports) {
+    auto [store, in_tpm] = TRY(ports.open_store());
+    if (in_tpm || !TRY(store.exists({ObjectKind::vault, ""}))) return {};
+    const auto tpm = TRY(ports.open_tpm());
+    const PolicyFile in_force = TRY(policy_in_force(ports, *tpm, store)).file;
+    if (admits_one_release(in_force.policy)) return {};
+    const auto admitted = pcrs_of(in_force.policy);
+    const bool secure_boot =
+        std::ranges::contains(admitted, unsigned{pcr::secure_boot_policy}) || measured_secure_boot(TRY(ports.pcrlock.log()));
+    const auto pcrs = required_pcrs(secure_boot, admitted);
+    const auto running = TRY(lock_running_boot(ports.pcrlock, {.secure_boot = secure_boot, .uki = {}, .loader = {}}, pcrs));
+    const EventLog locked = TRY(ports.pcrlock.log());
+    const PcrValues present = TRY(before_opening(TRY(tpm->read_pcrs(pcrs)), locked));
+    const PolicyChange change{pcrs, TRY(boots_of(running, locked, running, present))};
+    TRY(change_policy(*tpm, store, ports.pcrlock, in_force, TRY(ports.policy_keys()), change));
     return {};
 }
 

@@ -26,6 +26,8 @@ struct UpdatePorts {
     /// Of the vault, for as long as a change takes. @error wrong_state  it is shut.
     std::function<Result<PolicyKeys>()> policy_keys;
     std::function<Result<BootedImage>()> booted_image;
+    /// The file of the running UKI.
+    std::function<Result<Octets>(const BootedImage& image)> read_image;
     /// The files of the running boot.
     std::function<Result<BootReading>(const BootedImage& image)> read_boot;
     std::function<Result<ReleaseTrust>(bool secure_boot)> trust;

@@ -97,6 +97,11 @@ Result<std::string> UpdateService::stage_configuration(const BesideFiles& files,
 
 // Its image is there already.
 Result<void> UpdateService::stage(UpdateMachine& machine, const Candidate& candidate, const ReleaseName* waiting) {
+    if (is_same_on_fat(candidate.name.version, parse_release_name(machine.running.file).value_or(ReleaseName{}).version))
+        return fail(ErrorKind::wrong_state,
+                    "{}, which runs, is release {} by what it holds and would be written over: rename it to {}, or stage a release of "
+                    "another version",
+                    machine.booted.uki->native(), machine.running.name.version, ReleaseName{machine.running.name.version}.file());
     if (!waiting && status_.staged) TRY(machine.releases.remove(status_.staged->name.version));
     std::vector<std::uint64_t> sizes;
     for (const auto& [name, octets] : candidate.beside) sizes.push_back(octets.size());

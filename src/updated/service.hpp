@@ -99,6 +99,9 @@ private:
     Result<void> stage_again(UpdateMachine& machine, const ReleaseName& waiting, OctetView image);
     Result<void> give_up(UpdateMachine& machine, const std::string& version, const Error& why);
     Result<void> note_failure(const StagedRelease& staged);
+    Result<void> note_false_name(const UpdateMachine& machine);
+    Result<void> take_false_name_off(UpdateMachine& machine);
+    Result<void> insist();
     bool is_complete();
     void clean_variables();
     void notice(std::string text);

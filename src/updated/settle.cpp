@@ -18,11 +18,11 @@ StagedState state_of(const StoredRelease& release, const std::string& next_entry
 }
 
 // A release that was put there to be tried. One without tries was kept once, or is what its removal has left.
-std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const ReleaseName& running,
+std::optional<StagedRelease> staged_among(const std::vector<StoredRelease>& releases, const RunningRelease& running,
                                           const std::string& next_entry) {
     std::optional<StagedRelease> staged;
     for (const StoredRelease& release : releases) {
-        if (release.name.version == running.version || !release.name.tries) continue;
+        if (is_running(release.name, running) || !release.name.tries) continue;
         const StagedRelease found{release.name, state_of(release, next_entry)};
         if (!staged || found.state == StagedState::staged) staged = found;
     }
@@ -45,7 +45,7 @@ Result<std::vector<std::string>> admitted(const UpdatePorts& ports, UpdateMachin
     const Candidate running = TRY(stored_release(machine.running.name, machine.booted.secure_boot, reading.files()));
     const EventLog log = TRY(ports.pcrlock.log());
     for (const StoredRelease& release : releases) {
-        if (!release.complete || release.name.version == versions.front()) continue;
+        if (!release.complete || is_running(release.name, machine.running)) continue;
         if (is_admitted(ports, machine, release.name, running.records, log).value_or(false)) versions.push_back(release.name.version);
     }
     return versions;
@@ -88,6 +88,7 @@ Result<void> UpdateService::missing(const Error& error) {
     status_ = {};
     status_.policy = policy_of(error.kind);
     status_.reason = error.message;
+    for (const std::string& text : notices_) status_.reason += "; " + text;
     return std::unexpected(error);
 }
 
@@ -107,7 +108,7 @@ Result<void> UpdateService::look_around(UpdateMachine& machine) {
     status_.running = machine.running;
     status_.running->trial = machine.running.name.tries && !is_complete();
     const auto releases = TRY(machine.releases.list());
-    status_.staged = staged_among(releases, machine.running.name, TRY(machine.esp->one_shot()));
+    status_.staged = staged_among(releases, machine.running, TRY(machine.esp->one_shot()));
     judge_waiting(machine, releases);
     if (const auto note = ports_.last_update.read(); note && !is_open(note->version, status_) && !is_waiting(note->version))
         status_.last_failure = std::format("release {} was tried and not kept: {}", note->version, note->reason);
@@ -123,9 +124,12 @@ void UpdateService::tell(UpdateMachine& machine) {
     reasons.insert(reasons.end(), notices_.begin(), notices_.end());
     if (status_.policy == PolicyState::wide) reasons.insert(reasons.begin(), too_wide(status_, trouble_));
     else if (!trouble_.empty()) reasons.insert(reasons.begin(), trouble_);
-    if (!parse_release_name(machine.running.file))
-        reasons.push_back(std::format("this boot was of {}, which is no name of a release: rename it to {}, and the folder beside it",
-                                      machine.booted.uki->native(), ReleaseName{machine.running.name.version}.file()));
+    if (!machine.running.named)
+        reasons.push_back(
+            std::format("this boot was of {}, which is {}: rename it to {}, and the folder beside it", machine.booted.uki->native(),
+                        parse_release_name(machine.running.file) ? std::format("release {} by what it holds", machine.running.name.version)
+                                                                 : "no name of a release",
+                        ReleaseName{machine.running.name.version}.file()));
     for (const std::string& reason : reasons) status_.reason += (status_.reason.empty() ? "" : "; ") + reason;
 }
 
@@ -159,6 +163,15 @@ Result<void> UpdateService::note_failure(const StagedRelease& staged) {
                                                                    : "the boot loader did not start it; stage it again"});
 }
 
+// A boot of another release than its name says was none of that one.
+Result<void> UpdateService::note_false_name(const UpdateMachine& machine) {
+    const auto name = parse_release_name(machine.running.file);
+    if (machine.running.named || !name || is_of(ports_.last_update.read(), name->version)) return {};
+    return ports_.last_update.write(
+        {name->version, std::format("what was booted under its name was release {}: somebody has changed the ESP; stage it again",
+                                    machine.running.name.version)});
+}
+
 // The health of this boot decides on the release, and the boot loader's counting ends its trial; where it cannot count, this does. What
 // there is no release to fall back to from needs no other one in the policy.
 Result<void> UpdateService::settle_trial(UpdateMachine& machine) {
@@ -171,11 +184,12 @@ Result<void> UpdateService::settle_trial(UpdateMachine& machine) {
 
 Result<void> UpdateService::settle(UpdateMachine& machine) {
     TRY(look_around(machine));
+    TRY(note_false_name(machine));
     if (status_.running->trial) return settle_trial(machine);
     const bool nothing_staged = !status_.staged || status_.staged->state != StagedState::staged;
     if (status_.staged && status_.staged->state == StagedState::failed) TRY(note_failure(*status_.staged));
-    const bool is_settled =
-        !status_.staged && status_.policy == PolicyState::running && !machine.running.name.tries && !machine.lacks_secure_boot();
+    const bool is_settled = !status_.staged && status_.policy == PolicyState::running && !machine.running.name.tries &&
+                            !machine.lacks_secure_boot() && (machine.running.named || !parse_release_name(machine.running.file));
     return !nothing_staged || is_settled ? Result<void>() : keep(machine);
 }
 

@@ -11,8 +11,9 @@
 namespace lethe {
 
 struct RunningRelease {
-    ReleaseName name;  ///< its version as the image has it, where the file has another name than a release's
-    std::string file;  ///< its name on the ESP
+    ReleaseName name;   ///< its version as the image has it, where the file has another name than that release's
+    std::string file;   ///< its name on the ESP
+    bool named = true;  ///< that is its release's
     bool secure_boot = false;
     bool trial = false;  ///< tried after an update: its file counts boots, and this boot has not been found good
 };

@@ -1,7 +1,9 @@
 #include "updated/update_ports.hpp"
 
+#include "base/file.hpp"
 #include "base/test_seam.hpp"
 #include "image/efi_variable.hpp"
+#include "image/releases.hpp"
 #include "measure/measurement.hpp"
 #include "tpm/patient_tpm.hpp"
 #include "vault/configuration.hpp"
@@ -25,8 +27,9 @@ Result<BootedImage> started_image(Pcrlock& pcrlock) {
 // The variables say it. Where they are hidden or were removed, the log of the boot does, of what is on the ESPs.
 Result<BootedImage> booted_image(Pcrlock& pcrlock) {
     auto image = find_booted_image(efivars(), esps());
-    const bool is_hidden = image ? image->uki && !image->loader : image.error().kind == ErrorKind::corrupt;
-    if (!is_hidden) return image;
+    // An image that came over the network has no file, and nor seems to have one of which the variables were taken away.
+    const bool is_clear = image ? image->uki && image->loader : image.error().kind == ErrorKind::wrong_state;
+    if (is_clear) return image;
     auto started = started_image(pcrlock);
     if (started || image) return started ? started : image;
     return fail(image.error().kind, "{}; nor does the log of this boot say which file it was: {}", image.error().message,
@@ -70,6 +73,7 @@ UpdatePorts machine_ports(Pcrlock& pcrlock, std::function<Result<PolicyKeys>()> 
             .pcrlock = pcrlock,
             .policy_keys = std::move(policy_keys),
             .booted_image = [&pcrlock] { return booted_image(pcrlock); },
+            .read_image = [](const BootedImage& image) { return read_file(*image.uki, release_limit_octets); },
             .read_boot = read_boot,
             .trust = [](bool secure_boot) { return read_trust(secure_boot, efivars(), "/usr/lib/lethe/release.der"); },
             .boot_complete = std::move(boot_complete),

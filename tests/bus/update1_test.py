@@ -182,6 +182,20 @@ def _(bench):
         machine.start()
 
 
+@check("a boot whose variables were taken away did not come over the network for that")
+def _(bench):
+    bench.machine("enroll")
+    bench.start()
+    with updates(bench, enrolled=False) as machine:
+        machine.stop()
+        for name in ("StubImageIdentifier", "LoaderImageIdentifier", "LoaderDevicePartUUID"):
+            machine.remove_variable(name)
+        machine.prepare("log", logged(bench, release("1")))
+        machine.start()
+        status, shown = machine.shown()
+        assert status == 0 and shown["policy_state"] == "running" and shown["running"]["file"] == "lethe_1.efi", shown
+
+
 @check("what is noted of a release that failed is shown, and needs a person")
 def _(bench):
     (bench.store / "last-update").write_text("2\nrelay a: no circuit\n")

@@ -73,6 +73,9 @@ class UpdateMachine:
     def has_variable(self, name):
         return (self.efivars / f"{name}-{LOADER}").exists()
 
+    def remove_variable(self, name):
+        (self.efivars / f"{name}-{LOADER}").unlink()
+
     def booted(self, file="lethe_1.efi", on_disk=None, image=None):
         """With Secure Boot, from this UKI on the ESP; its name there now may be another one."""
         images, loaders = self.esp / "EFI/Linux", self.esp / "EFI/systemd"

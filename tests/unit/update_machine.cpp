@@ -108,6 +108,9 @@ Result<BootedImage> BootingMachine::booted_image() const {
     if (state.medium.exists(RecordedEsp::folder + running_->booted_as)) return found(running_->booted_as);
     for (const std::string& file : images())
         if (const auto name = parse_release_name(file); name && name->version == running_->release.version) return found(file);
+    // By the log of the boot.
+    for (const std::string& file : images())
+        if (state.medium.read(RecordedEsp::folder + file) == running_->image) return found(file);
     return fail(ErrorKind::io, "what was booted is on no ESP");
 }
 
@@ -143,7 +146,14 @@ UpdatePorts BootingMachine::ports(Pcrlock& pcrlock) {
             },
             .pcrlock = pcrlock,
             .policy_keys = [this] { return policy_keys(); },
-            .booted_image = [this] { return booted_image(); },
+            .booted_image = [=, this]() -> Result<BootedImage> {
+                TRY(ask("find what was booted"));
+                return seems_booted ? *seems_booted : booted_image();
+            },
+            .read_image = [=, this](const BootedImage& image) -> Result<Octets> {
+                TRY(ask("read the running image"));
+                return read_file(*image.uki);
+            },
             .read_boot = [=, this](const BootedImage& image) -> Result<BootReading> {
                 TRY(ask("read the files of a boot"));
                 return read_boot(image);

@@ -45,6 +45,7 @@ public:
     std::set<std::string> read_only;          ///< files in /EFI/Linux that FAT has as such: the boot loader cannot rename them, and goes on
     std::vector<std::string> left_variables;  ///< of boot loader and stub, by another system
     bool adds_a_driver = false;               ///< something on the disk or on a card does, which nobody signed
+    std::optional<BootedImage> seems_booted;  ///< what variables of the firmware and the ESP make of it instead
     bool returns_from_an_entry = false;       ///< the firmware tries another boot option first, which nobody accounts for
     Refuse refuse = [](const std::string&) -> Result<void> { return {}; };
 
@@ -99,6 +100,7 @@ private:
         std::string booted_as;  ///< its file
         bool counted = false, complete = false;
         std::vector<LogEvent> events;
+        Octets image;  ///< as it was measured
         BootedPcrlock pcrlock;
         std::optional<Digest> before_opening;  ///< PCR 12
         std::optional<VaultKey> vault;         ///< as lethe-identityd keeps what derives from it, once it has opened it

@@ -82,6 +82,7 @@ void BootingMachine::Running::extend(LogEvent event, BootingMachine& machine) {
 
 void BootingMachine::measure_boot() {
     const BootReading reading = read_boot(booted_image().value()).value();
+    running_->image = read_file(*booted_image()->uki).value();
     const auto predicted = predict_boot(reading.files(), {.secure_boot = state.secure_boot}, banks);
     ASSERT_TRUE(predicted) << predicted.error().message;
     if (state.secure_boot)
@@ -90,7 +91,9 @@ void BootingMachine::measure_boot() {
     for (const MeasuredEvent& event : predicted->start) {
         if (returns_from_an_entry && event.what == "boot loader")
             running_->extend(log_event(measured(pcr::boot_loader_code, "Returning", as_octets("Returning"), banks), true), *this);
-        running_->extend(log_event(event, true), *this);
+        LogEvent logged = log_event(event, true);
+        if (event.what == "Calling EFI Application from Boot Option") logged.type = "efi-action";
+        running_->extend(std::move(logged), *this);
     }
     for (const MeasuredEvent& event : predicted->release) running_->extend(log_event(event, true), *this);
 }

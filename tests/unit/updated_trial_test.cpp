@@ -110,6 +110,88 @@ TEST_F(Trials, EndAlthoughTheOldReleaseIsNamedAsOneThatIsStaged) {
     EXPECT_FALSE(opens_for_1());
 }
 
+// Whoever writes to the ESP has put the octets of the old release into the new one's file.
+TEST_F(Trials, OfTheOldReleaseUnderTheNewOnesNameAreNoneOfTheNewOne) {
+    write("lethe_2+3.efi", built_release({.version = "1"}));
+    machine.boot_until_it_stays();
+    EXPECT_TRUE(machine.committed) << machine.committed.error().message;
+    ASSERT_TRUE(machine.opened);
+    EXPECT_EQ(status().running->name.version, "1");
+    EXPECT_THAT(status().admitted, ElementsAre("1"));
+    EXPECT_EQ(status().policy, PolicyState::running);
+    EXPECT_THAT(status().last_failure, AllOf(HasSubstr("release 2"), HasSubstr("was release 1")));
+    EXPECT_THAT(machine.images(), ElementsAre("lethe_1.efi", "lethe_1.efi.extra.d")) << "the same lies there under its own name";
+
+    ASSERT_TRUE(machine.service().stage(built_release({.version = "2"}), {}));
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+    EXPECT_FALSE(opens_for_1());
+}
+
+TEST_F(Trials, OfTheOldReleaseUnderTheNewOnesNameLeaveAMachineThatBoots) {
+    write("lethe_2+3.efi", built_release({.version = "1"}));
+    remove("lethe_1.efi");
+    machine.boot_until_it_stays();
+    ASSERT_TRUE(machine.opened);
+    EXPECT_EQ(status().running->name.version, "1");
+    EXPECT_THAT(status().reason, AllOf(HasSubstr("release 1 by what it holds"), HasSubstr("rename it to lethe_1.efi")));
+    const auto images = machine.images();
+    const auto refused = machine.service().stage(built_release({.version = "2"}), {});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::wrong_state) << refused.error().message;
+    EXPECT_EQ(machine.images(), images) << "the image that runs is all that there is";
+    ASSERT_TRUE(machine.service().stage(built_release({.version = "3"}), {}));
+    machine.boot_until_it_stays();
+    expect_runs_alone("3");
+}
+
+// It was started from a disk that is not mounted; or its file was taken away, or exchanged, while it ran.
+TEST_F(Trials, OfWhatIsOnNoEspEndAllTheSame) {
+    machine.refuse = [](const std::string& verb) -> Result<void> {
+        if (verb == "find what was booted" || verb == "open the ESP") return fail(ErrorKind::io, "{}: refused", verb);
+        return {};
+    };
+    machine.boot_until_it_stays();
+    EXPECT_EQ(machine.version(), "2");
+    EXPECT_FALSE(machine.committed);
+    EXPECT_EQ(status().policy, PolicyState::unknown) << "and a person is told";
+    EXPECT_FALSE(opens_for_1());
+    refuse_nothing();
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+}
+
+// Two variables that another system has left are enough, once they are removed.
+TEST_F(Trials, OfWhatSeemsToHaveComeOverTheNetworkEndAllTheSame) {
+    machine.seems_booted = BootedImage{.secure_boot = true, .uki = {}, .loader = {}};
+    machine.boot_until_it_stays();
+    EXPECT_EQ(machine.version(), "2");
+    EXPECT_TRUE(machine.opened);
+    EXPECT_FALSE(opens_for_1());
+}
+
+TEST_F(Trials, OfAFileThatIsNotWhatWasBootedEndAllTheSame) {
+    const std::string folder = "/efi/EFI/Linux/";
+    write("lethe_9.efi", built_release({.version = "9"}));
+    machine.seems_booted =
+        BootedImage{.secure_boot = true, .uki = folder + "lethe_9.efi", .loader = "/efi/EFI/systemd/systemd-bootx64.efi"};
+    machine.boot_until_it_stays();
+    EXPECT_EQ(machine.version(), "2");
+    EXPECT_FALSE(machine.committed);
+    EXPECT_THAT(status().reason, HasSubstr("not what was booted"));
+    EXPECT_FALSE(opens_for_1());
+}
+
+TEST_F(Trials, ThatHaveNotBegunAreNotEndedByACommitThatKnowsNothing) {
+    for (const std::string verb : {"find what was booted", "read the running image"}) {
+        refuse(verb);
+        EXPECT_FALSE(machine.service().commit());
+    }
+    refuse_nothing();
+    machine.boot_until_it_stays();
+    expect_runs_alone("2");
+}
+
 TEST_F(Trials, OfWhatCountsNothingIsOverAtOnce) {
     rename("lethe_2+3.efi", "lethe_2.efi");
     rename("lethe_1.efi", "lethe_1+3.efi");

@@ -1,8 +1,10 @@
 """What anyone who can write to the ESP or set EFI variables does between the staging of a release and its trial, and that none of it holds the
 old release in the policy."""
 
+import re
 from functools import partial
 
+from inputs import add_xbootldr, keep_in_firmware
 from machine import Machine, credentials
 from state_checks import until
 from update_steps import PRESENT, reboot, release, releases, shown, stage, version_of
@@ -44,7 +46,7 @@ class FreezeLane:
     def __init__(self, check, machines):
         self.check, self.machines = check, machines
         self.kept = version_of(PRESENT)
-        self.versions = [f"{self.kept}.{number}" for number in range(1, len(ATTACKS) + 2)]
+        self.versions = [f"{self.kept}.{number}" for number in range(1, len(ATTACKS) + 5)]
 
     def run(self):
         if not self.check("a machine runs a release, and is offered others", self.enrol):
@@ -52,7 +54,12 @@ class FreezeLane:
         for version, (name, (script, reason, then)) in zip(self.versions, ATTACKS.items()):
             if not self.check(f"the old release leaves the policy in spite of {name}", partial(self.attack, version, script, reason, then)):
                 return
-        self.check("a release that runs under another name is kept, and a person is told", lambda: self.other_name(self.versions[-1]))
+        hidden, elsewhere, false, other = self.versions[-4:]
+        self.check("the old release leaves the policy in spite of variables that hide where the new one came from", lambda: self.hidden(hidden))
+        self.check("the old release in the new one's file is none of the new one", lambda: self.false_name(false))
+        if self.check("a release that runs under another name is kept, and a person is told", lambda: self.other_name(other)):
+            self.check("the old release leaves the policy though the new one came from a partition that is not mounted",
+                       lambda: self.elsewhere(elsewhere))
 
     def enrol(self):
         self.machine = Machine("test-freeze")
@@ -97,6 +104,49 @@ class FreezeLane:
         assert f"rename it to lethe_{version}.efi" in said["reason"], said
         assert releases(self.machine) == {"other.efi"}, releases(self.machine)
         assert self.machine.sh("lethectl status")[0] == 3
+
+
+    def hidden(self, version):
+        """The firmware refuses to let boot loader and stub set theirs; once these are removed, nothing says that there is an ESP."""
+        stage(self.machine, f"{version}.efi")
+        self.machine.down()
+        for name, content in (("StubImageIdentifier", r"\EFI\Linux\evil.efi"), ("LoaderDevicePartUUID", "evil")):
+            keep_in_firmware(self.machine, name, (content + "\0").encode("utf-16-le"))
+        self.machine.up()
+        until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
+        said = shown(self.machine)
+        assert said["running"]["version"] == version and said["policy_state"] == "running" and said["admitted"] == [version], said
+        assert "StubImageIdentifier" in said["reason"] and "LoaderDevicePartUUID" in said["reason"], said
+        assert {name.lower() for name in releases(self.machine)} == {f"lethe_{version}.efi"}, releases(self.machine)
+        self.kept = version
+
+    def false_name(self, version):
+        said = self.stage(version, lambda old, new: f"cp lethe_{old}.efi lethe_{new}+3.efi")
+        assert said["running"]["version"] == self.kept and said["policy_state"] == "running" and said["admitted"] == [self.kept], said
+        assert f"release {version}" in said["last_failure"] and f"was release {self.kept}" in said["last_failure"], said
+        assert releases(self.machine) == {f"lethe_{self.kept}.efi"}, releases(self.machine)
+        assert self.machine.sh("lethectl status")[0] == 3
+
+    def elsewhere(self, version):
+        old = next(iter(releases(self.machine)))
+        stage(self.machine, f"{version}.efi")
+        self.machine.down()
+        file = next(path for path in self.machine.files("/EFI/Linux") if f"lethe_{version}+3" in path)
+        beside = self.machine.files(f"/EFI/Linux/lethe_{version}.efi.extra.d")
+        add_xbootldr(self.machine, {path.lstrip("/"): self.machine.get(path) for path in (file, *beside)})
+        for path in (file, *beside):
+            self.machine.vm("esp", "rm", path)
+        self.machine.up()
+        assert self.relay() == self.identity
+        until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
+        said = shown(self.machine)
+        assert said["policy_state"] == "unknown" and "is on no ESP" in said["reason"], said
+        assert self.machine.sh("lethectl status")[0] == 3
+        self.machine.ok(lasting("LoaderEntryOneShot", old))
+        self.machine.down()
+        self.machine.up()
+        status = self.machine.status()
+        assert status["vault"]["state"] == "shut" and re.search(r"PCRs? .*\b(4|11)\b", status["vault"]["reason"]), status["vault"]
 
 
 def freeze_lane(check, machines):

@@ -49,9 +49,10 @@ def no_network_lane(check, machines):
     def is_retried():
         machine.ok("systemctl start lethe-retry.service")
         assert shown(machine)["staged"]["state"] == "waiting", "its time had not come"
-        again = shown(machine)["staged"]["again"]
+        # The clock stays: tor's state would be from the future in the boots after this one.
+        machine.ok("grep -q '^network 1 ' /var/lib/lethe/last-update && sed -i 's/^network 1 .*/network 1 1000000000/' /var/lib/lethe/last-update && sync /efi")
         # It reboots into what it stages.
-        machine.vm("exec", "--", "bash", "-c", f"date -s @{again + 60} && systemctl start lethe-retry.service", check=False)
+        machine.vm("exec", "--", "systemctl", "start", "lethe-retry.service", check=False)
         falls_back(tries=3, trials=2)
 
     def is_given_up():
