@@ -70,6 +70,14 @@ bool admits_one_release(const PcrPolicy& policy) {
     return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
+bool is_as_before(const PcrPolicy& alone, const PcrPolicy& both) {
+    return std::ranges::any_of(both, [&](const AdmittedPcr& admitted) {
+        const auto found = std::ranges::find(alone, admitted.pcr, &AdmittedPcr::pcr);
+        if (found == alone.end() || found->values.size() >= admitted.values.size()) return false;
+        return std::ranges::contains(found->values, admitted.values.front());
+    });
+}
+
 bool may_succeed(const PcrPolicy& made, const PcrPolicy& in_force) {
     const auto is_admitted = [&](const AdmittedPcr& pcr) {
         const auto present = std::ranges::find(in_force, pcr.pcr, &AdmittedPcr::pcr);

@@ -27,6 +27,10 @@ Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const E
 /// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
 bool admits_one_release(const PcrPolicy& policy);
 
+/// Whether a boot that is now admitted alone is, in any PCR, as the boot in which the policy of both was made. systemd-pcrlock puts the
+/// values of the release that ran then first (lock_running_boot()), and the digest that the TPM holds is of their order.
+bool is_as_before(const PcrPolicy& alone, const PcrPolicy& both);
+
 /// Whether the policy of a new NV index may take the place of the one in force: it holds the same PCRs, and admits no boot beside those
 /// that are admitted; fewer, when the one in force admits more than one release. In PCR 12 there may be values to which no boot comes
 /// (pcrlock/opened_boot.hpp), which an earlier release's policies did not have: one that is admitted has to be among them.

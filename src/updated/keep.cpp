@@ -96,12 +96,21 @@ Result<void> UpdateService::take_false_name_off(UpdateMachine& machine) {
     return {};
 }
 
+// Names tell nothing of it: the files of before, beside the image or instead of it, may lie under the name of what was staged.
+Result<void> UpdateService::note_passed_over(const std::string& running) {
+    if (const auto note = ports_.last_update.read(); note && note->version != running) return {};
+    return ports_.last_update.write(
+        {"that was staged", "what was booted is, in its image or in the files beside it, what ran before; stage it again"});
+}
+
 // Whatever the ESP refuses, the policy is narrowed.
 Result<void> UpdateService::keep_alone(UpdateMachine& machine) {
     auto blessed = bless(machine);
-    if (!admits_one_release(machine.in_force.policy) || machine.lacks_secure_boot()) {
+    const PcrPolicy before = machine.in_force.policy;
+    if (!admits_one_release(before) || machine.lacks_secure_boot()) {
         ports_.progress("keeping the running release", 10);
         TRY(shut_others_out(machine));
+        if (!status_.staged && is_as_before(machine.in_force.policy, before)) TRY(note_passed_over(machine.running.name.version));
     }
     // Noted at an earlier boot, or when it was staged; from here on no cut undoes it.
     if (const auto note = ports_.last_update.read(); note && note->version == machine.running.name.version)

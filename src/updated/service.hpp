@@ -102,6 +102,7 @@ private:
     Result<void> note_false_name(const UpdateMachine& machine);
     Result<void> take_false_name_off(UpdateMachine& machine);
     Result<void> insist();
+    Result<void> note_passed_over(const std::string& running);
     bool is_complete();
     void clean_variables();
     void notice(std::string text);

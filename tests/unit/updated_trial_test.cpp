@@ -145,6 +145,29 @@ TEST_F(Trials, OfTheOldReleaseUnderTheNewOnesNameLeaveAMachineThatBoots) {
     expect_runs_alone("3");
 }
 
+// The files beside a release decide what it does as much as the release.
+TEST_F(Trials, OfFilesOfBeforeUnderTheNewOnesNameAreReported) {
+    ASSERT_TRUE(machine.service().abort());
+    ASSERT_TRUE(machine.service().stage_configuration({{"torrc.cred", {'t', 'w', 'o'}}}, {}));
+    const auto staged = machine.state;
+    write("lethe_1^1.efi.extra.d/torrc.cred", machine.state.medium.read(on_esp("lethe_1.efi.extra.d/torrc.cred")).value());
+    for (int boots = 0; boots < 2; ++boots) {
+        machine.boot_until_it_stays();
+        ASSERT_TRUE(machine.opened);
+        EXPECT_TRUE(machine.committed) << machine.committed.error().message;
+        EXPECT_EQ(status().policy, PolicyState::running);
+        EXPECT_THAT(status().last_failure, HasSubstr("what ran before; stage it again")) << "in boot " << boots;
+    }
+    ASSERT_TRUE(machine.service().stage_configuration({{"torrc.cred", {'t', 'w', 'o'}}}, {}));
+    machine.boot_until_it_stays();
+    EXPECT_EQ(status().last_failure, "");
+
+    BootingMachine other(staged);  // the other side
+    other.boot_until_it_stays();
+    EXPECT_EQ(other.version(), "1^1");
+    EXPECT_EQ(other.service().status().last_failure, "");
+}
+
 // It was started from a disk that is not mounted; or its file was taken away, or exchanged, while it ran.
 TEST_F(Trials, OfWhatIsOnNoEspEndAllTheSame) {
     machine.refuse = [](const std::string& verb) -> Result<void> {
