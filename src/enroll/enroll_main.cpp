@@ -34,7 +34,8 @@ Result<RecoverySecretKey> read_recovery_key(const std::filesystem::path& file) {
 
 Result<Enrolment> recover(const EnrolmentPorts& ports, const EnrolmentOptions& options) {
     auto key = TRY(read_recovery_key(options.recovery_key));
-    TRY(reenroll(ports, {std::move(key), options.fingerprint, options.request.extra_pcrs, options.request.insecure_boot}));
+    TRY(reenroll(ports,
+                 {std::move(key), options.fingerprint, options.request.extra_pcrs, options.request.insecure_boot, options.generation}));
     return Enrolment::made;
 }
 

@@ -15,11 +15,19 @@ Result<unsigned> parse_pcr(std::string_view text) {
     return pcr;
 }
 
+Result<std::uint64_t> parse_generation(std::string_view text) {
+    std::uint64_t generation = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), generation);
+    if (error != std::errc() || end != text.data() + text.size())
+        return fail(ErrorKind::invalid_argument, "--generation takes a number, not \"{}\"", text);
+    return generation;
+}
+
 }  // namespace
 
 const std::string_view enrolment_help =
     R"(lethe-enroll [--if-needed] [--discard] [--insecure-boot] [--pcr N]... [--relay NAME]... [--store DIR]
-lethe-enroll --recover FILE --fingerprint FINGERPRINT [--insecure-boot] [--pcr N]... [--store DIR]
+lethe-enroll --recover FILE --fingerprint FINGERPRINT [--generation N] [--insecure-boot] [--pcr N]... [--store DIR]
 
 Locks the running boot into the TPM's policy and makes a vault that opens in no other; or, with --recover, seals the vault of a store that
 is here already, because it came from another machine or the TPM was replaced. Either needs Secure Boot to be on.
@@ -36,6 +44,8 @@ is here already, because it came from another machine or the TPM was replaced. E
                 open the vault with the recovery key whose secret half is in FILE
   --fingerprint FINGERPRINT
                 of one of the relays in that store
+  --generation N
+                take that store although it is older than this machine; N is its own generation, as the refusal has it
   --store DIR   the store, /var/lib/lethe
 
 Exit status: 0 enrolled; 1 failed, and nothing is left behind; 2 wrong arguments; 3 enrolled already;
@@ -53,7 +63,8 @@ Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> ar
         else {
             const auto equals = argument.find('=');
             const std::string_view name = argument.substr(0, equals);
-            if (name != "--pcr" && name != "--relay" && name != "--store" && name != "--recover" && name != "--fingerprint")
+            if (name != "--pcr" && name != "--relay" && name != "--store" && name != "--recover" && name != "--fingerprint" &&
+                name != "--generation")
                 return fail(ErrorKind::invalid_argument, "unknown argument {}", argument);
             if (equals == argument.npos && ++i == arguments.size()) return fail(ErrorKind::invalid_argument, "{} needs a value", name);
             const std::string value(equals == argument.npos ? std::string_view(arguments[i]) : argument.substr(equals + 1));
@@ -61,6 +72,7 @@ Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> ar
             else if (name == "--relay") options.request.relays.push_back(value);
             else if (name == "--recover") options.recovery_key = value;
             else if (name == "--fingerprint") options.fingerprint = value;
+            else if (name == "--generation") options.generation = TRY(parse_generation(value));
             else options.store = value;
         }
     }
@@ -68,6 +80,7 @@ Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> ar
         return fail(ErrorKind::invalid_argument, "--if-needed is for services and --discard for people: not both");
     const bool recovers = !options.recovery_key.empty();
     if (recovers != !options.fingerprint.empty()) return fail(ErrorKind::invalid_argument, "--recover and --fingerprint go together");
+    if (options.generation && !recovers) return fail(ErrorKind::invalid_argument, "--generation goes with --recover");
     if (recovers && (options.if_needed || options.request.discard || !options.request.relays.empty()))
         return fail(ErrorKind::invalid_argument, "--recover takes what is in the store: no --if-needed, --discard or --relay");
     return options;
@@ -80,6 +93,7 @@ ExitStatus exit_status(const Error& error) {
         case ErrorKind::already_exists:
             return exit_enrolled_already;
         case ErrorKind::wrong_state:
+        case ErrorKind::rollback:
             return exit_refused;
         default:
             return exit_failed;

@@ -12,8 +12,9 @@ struct EnrolmentOptions {
     bool if_needed = false;  ///< a machine that is enrolled is a success
     bool help = false;
     std::filesystem::path store = "/var/lib/lethe";
-    std::filesystem::path recovery_key;  ///< when not empty: recover the store that is here
-    std::string fingerprint;             ///< of a relay in that store
+    std::filesystem::path recovery_key;       ///< when not empty: recover the store that is here
+    std::string fingerprint;                  ///< of a relay in that store
+    std::optional<std::uint64_t> generation;  ///< of that store, when it is to be taken although it is older than this machine
 };
 /// @error invalid_argument
 Result<EnrolmentOptions> parse_enrolment_options(std::span<const char* const> arguments);

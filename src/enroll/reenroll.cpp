@@ -7,8 +7,6 @@
 #include "keyring/keyring.hpp"
 #include "pcrlock/open_vault.hpp"
 #include "pcrlock/running_boot.hpp"
-#include "vault/minimal_states.hpp"
-#include "vault/snapshots.hpp"
 
 namespace lethe {
 
@@ -54,22 +52,24 @@ Result<void> expect_identity(const Keyring& keyring, std::string_view fingerprin
         fingerprint);
 }
 
-// A TPM that was replaced has not counted the relays' snapshots.
-Result<bool> take_snapshots_over(const EnrolmentPorts& ports, const VaultKey& key) {
-    if (ports.store_in_tpm) return false;
-    return TRY(Snapshots::open(ports.store.disk(), ports.tpm, key)).take_over();
+Result<bool> is_counter_of_vault(RollbackCounter counter) {
+    const auto counted = counter.value();
+    if (counted) return true;
+    if (counted.error().kind == ErrorKind::not_found || counted.error().kind == ErrorKind::wrong_state) return false;
+    return std::unexpected(counted.error());
 }
 
-/// Which of the vault's counters this TPM does not have yet.
-Result<std::vector<std::uint32_t>> missing_counters(Tpm& tpm, const HandleSet& handles) {
+/// Which of the vault's counters this TPM does not have yet; another vault's may be in their place.
+Result<std::vector<std::uint32_t>> missing_counters(Tpm& tpm, const VaultKey& key) {
+    const HandleSet& handles = key.handles();
     std::vector<std::uint32_t> missing;
-    for (const std::uint32_t handle : {handles.snapshots, handles.anchor})
-        if (!TRY(index_exists(tpm, handle))) missing.push_back(handle);
+    if (!TRY(is_counter_of_vault({tpm, key}))) missing.push_back(handles.snapshots);
+    if (!TRY(is_counter_of_vault({tpm, handles.anchor, key.anchor_authorisation()}))) missing.push_back(handles.anchor);
     return missing;
 }
 
-Result<void> undo(const EnrolmentPorts& ports, bool counts, std::span<const std::uint32_t> new_counters) {
-    if (counts) TRY(forget_numbered_states(ports.tpm));
+/// The mark goes last: until then it says that the counters, should they be there, have counted nothing.
+Result<void> undo(const EnrolmentPorts& ports, std::span<const std::uint32_t> new_counters) {
     for (const std::uint32_t handle : new_counters) TRY(undefine_if_there(ports.tpm, handle));
     TRY(remove_policy(ports));
     return clear_mark(ports.tpm);
@@ -106,13 +106,12 @@ Result<std::vector<std::string>> reenroll(const EnrolmentPorts& ports, const Ree
     const auto keyring = open_keyring(ports.store, ports.store_in_tpm, key);
     const auto roster = TRY(keyring->roster());
     TRY(expect_identity(*keyring, request.fingerprint));
+    TRY(Anchor(ports.store, ports.store_in_tpm, ports.tpm, key).expect_newest(request.generation));
     const auto boot = TRY(lock_boot(ports, request.extra_pcrs));
 
-    // Before the vault is sealed: what is cut after that is not recovered a second time.
-    const auto new_counters = TRY(missing_counters(ports.tpm, record.handles()));
-    const bool counts = TRY(take_snapshots_over(ports, key));
+    const auto new_counters = TRY(missing_counters(ports.tpm, key));
     if (const auto done = seal_anew(ports, boot, std::move(key), recipient); !done) {
-        if (const auto undone = undo(ports, counts, new_counters); !undone)
+        if (const auto undone = undo(ports, new_counters); !undone)
             return fail(done.error().kind, "{}. Undoing it failed as well ({}); the same command starts with that", done.error().message,
                         undone.error().message);
         return std::unexpected(done.error());

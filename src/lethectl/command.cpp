@@ -22,6 +22,7 @@ constexpr std::array recover_options = {
     replace,
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
     Option{"--fingerprint", "FINGERPRINT", "the relay's, as you know it; with --store that of one of its relays"},
+    Option{"--generation", "N", "with --store: take the store although it is older than this machine; N is its own generation"},
     Option{"--insecure-boot", "", "with --store: without Secure Boot as well, for laboratories"},
 };
 constexpr std::array measure_options = {

@@ -19,6 +19,7 @@ Outcome<int> recover_store(const Invocation& invocation) {
     if (!invocation.arguments.empty() || !key || !fingerprint)
         return usage("--store takes no file, but --key FILE and --fingerprint FINGERPRINT of one of its relays");
     std::vector<std::string> arguments{"--recover", *key, "--fingerprint", *fingerprint};
+    if (const auto generation = invocation.option("generation")) arguments.insert(arguments.end(), {"--generation", *generation});
     if (invocation.has("insecure-boot")) arguments.push_back("--insecure-boot");
     const auto status = run_enroll(arguments);
     if (!status || *status != exit_ok) return status;
@@ -48,7 +49,8 @@ Outcome<Secret> opener_of(const Invocation& invocation, OctetView file) {
 
 Outcome<int> identity_recover(const Invocation& invocation) {
     if (invocation.has("store")) return recover_store(invocation);
-    if (invocation.has("insecure-boot")) return usage("--insecure-boot goes with --store");
+    for (const char* option : {"insecure-boot", "generation"})
+        if (invocation.has(option)) return usage(std::format("--{} goes with --store", option));
     if (invocation.arguments.empty()) return usage("name an export file, or --store");
     const auto fingerprint = invocation.option("fingerprint");
     if (!fingerprint)

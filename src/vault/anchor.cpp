@@ -17,6 +17,11 @@ std::string way_out(std::uint64_t generation) {
         generation);
 }
 
+std::string way_of_recovery(std::uint64_t generation) {
+    return std::format("Put the newest copy of the store back, or, if you know why it is older, repeat the command with `--generation {}`",
+                       generation);
+}
+
 Error older(const StoreStanding& standing) {
     return {ErrorKind::rollback, std::format("the store is older than this machine: it is generation {}, and the TPM has counted to {}. {}",
                                              standing.generation, standing.counted, way_out(standing.generation))};
@@ -189,10 +194,48 @@ Result<bool> Anchor::is_announced(UnderWay mark) {
     return standing_.counted != 0 && TRY(read_adoption_proof(*tpm_)) == prove_adoption(authorisation_, standing_.counted);
 }
 
+Result<void> Anchor::expect_newest(std::optional<std::uint64_t> accepted) {
+    TRY(look_at_store());
+    if (accepted && *accepted != standing_.generation)
+        return fail(ErrorKind::invalid_argument, "this store is generation {}, not {}: nothing was changed", standing_.generation,
+                    *accepted);
+    TRY(counter());
+    if (accepted || TRY(is_announced(TRY(read_mark(*tpm_))))) return {};
+    const auto counted = count();
+    if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
+    standing_.counted = counted.value_or(0);
+    if (standing_.counted != 0) return expect_counted();
+    if (!TRY(index_exists(*tpm_, other_than(handles_).anchor))) return {};
+    return fail(
+        ErrorKind::rollback,
+        "the store is of another vault key than the one that this TPM counts for (NV index {:#x}): it may be older than the key. {}",
+        other_than(handles_).anchor, way_of_recovery(standing_.generation));
+}
+
+// announce_adoption() makes the snapshots' counter last: power went before that, and nothing has been counted. Whoever can remove it could
+// remove the other one as well.
+Result<void> Anchor::expect_counted() {
+    if (!TRY(index_exists(*tpm_, handles_.snapshots))) return {};
+    if (standing_.generation < standing_.counted)
+        return fail(ErrorKind::rollback, "the store is older than this machine: it is generation {}, and the TPM has counted to {}. {}",
+                    standing_.generation, standing_.counted, way_of_recovery(standing_.generation));
+    if (in_tpm_) return {};
+    const auto older = TRY(older_objects());
+    if (older.empty()) return {};
+    return fail(ErrorKind::rollback, "{} in the store is older than the store's ledger, generation {}: it was put back from earlier. {}",
+                older.front(), standing_.generation, way_of_recovery(standing_.generation));
+}
+
 Result<void> Anchor::announce_adoption() {
     TRY(look_at_store());
-    TRY(renew_counters());
-    return set_adoption(*tpm_, prove_adoption(authorisation_, standing_.counted));
+    const auto counted = count();
+    if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
+    standing_.counted = counted.value_or(0);
+    fresh_ = false;
+    if (standing_.counted == 0) TRY(renew_counter());
+    TRY(set_adoption(*tpm_, prove_adoption(authorisation_, standing_.counted)));
+    if (!in_tpm_) TRY(snapshots().take_over());
+    return begin_snapshots();
 }
 
 // The mark says of a key that is not counted what nobody could prove: that a cut may have left a counter without a ledger.
@@ -213,15 +256,15 @@ Result<void> Anchor::make(std::chrono::sys_seconds now) {
 }
 
 Result<void> Anchor::begin_counting(std::chrono::sys_seconds now) {
-    TRY(renew_counters());
+    TRY(renew_counter());
+    TRY(begin_snapshots());
     return adopt(standing_.counted, now);
 }
 
-Result<void> Anchor::renew_counters() {
+Result<void> Anchor::renew_counter() {
     fresh_ = false;
     RollbackCounter& anchor = *TRY(counter());
     TRY(anchor.define_anew());
-    TRY(begin_snapshots());
     standing_.counted = TRY(anchor.value());
     // What was written in the TPM before has numbers that are not the counter's.
     for (const std::uint64_t before = in_tpm_ ? standing_.generation : 0; standing_.counted <= before; ++standing_.counted)
@@ -229,12 +272,14 @@ Result<void> Anchor::renew_counters() {
     return {};
 }
 
+Snapshots Anchor::snapshots() const {
+    const auto copy_of = [](const Secret& secret) { return Secret::copy_of(secret.expose()); };
+    return {store_.disk(), *tpm_, copy_of(key_of(ObjectKind::state)), copy_of(counter_authorisation_), handles_};
+}
+
 // With the anchor there, snapshots or a counter of theirs that are missing were removed.
 Result<void> Anchor::begin_snapshots() {
-    if (!in_tpm_) {
-        const auto copy_of = [](const Secret& secret) { return Secret::copy_of(secret.expose()); };
-        return Snapshots(store_.disk(), *tpm_, copy_of(key_of(ObjectKind::state)), copy_of(counter_authorisation_), handles_).begin();
-    }
+    if (!in_tpm_) return snapshots().begin();
     RollbackCounter counter(*tpm_, handles_.snapshots, Secret::copy_of(counter_authorisation_.expose()));
     if (const auto counted = counter.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
         return std::unexpected(counted.error());

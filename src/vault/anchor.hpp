@@ -7,6 +7,8 @@
 
 namespace lethe {
 
+class Snapshots;
+
 /// How old a store is, as far as that is known.
 struct StoreStanding {
     std::uint64_t generation = 0;  ///< that the store says of itself; 0: it says nothing
@@ -66,8 +68,18 @@ public:
     /// before, since this can be cut (vault/enrolment_mark.hpp), and may go after it.
     Result<void> make(std::chrono::sys_seconds now);
 
-    /// Announces that the store is adopted as it is when it is opened next, once, and by nobody else's word: makes the counter anew and
-    /// marks its value in the TPM (vault/enrolment_mark.hpp). A re-enrolment does so before it seals the vault key.
+    /// Whether the store is the newest that this TPM has counted, for a re-enrolment, before which the vault does not open. Writes nothing.
+    /// A TPM that has no counter of this vault's tells nothing; nor does one whose adoption is announced, or was cut just before that.
+    ///
+    /// @param accepted  the store's generation, from an operator who knows why it is older.
+    /// @error rollback          it is older, or an object in it is; or this TPM counts for another key than that of the store's record.
+    /// @error invalid_argument  `accepted` is not its generation.
+    Result<void> expect_newest(std::optional<std::uint64_t> accepted);
+
+    /// Announces that the store is adopted as it is when it is opened next, once, and by nobody else's word: marks the counter's value in
+    /// the TPM (vault/enrolment_mark.hpp). A re-enrolment does so before it seals the vault key. A counter of this vault's stays as it is,
+    /// so that an older store is refused as before when this is undone. Where there is none, it is made, and after the mark the counter of
+    /// the snapshots, which are taken over: until that is there, expect_newest() has nothing to compare with.
     Result<void> announce_adoption();
 
     /// Adopts the store as it is under the next generation, for an operator who knows why it is older. What is damaged stays out.
@@ -109,15 +121,19 @@ private:
     Result<void> open_by_count(std::uint64_t count, const Slots& slots);
     Result<bool> is_announced(UnderWay mark);
     Result<void> take_over(std::chrono::sys_seconds now);
-    Result<void> renew_counters();
+    Result<void> renew_counter();
     Result<void> begin_counting(std::chrono::sys_seconds now);
+    Snapshots snapshots() const;
     Result<void> begin_snapshots();
+    Result<void> expect_counted();
     Result<void> refresh();
     Result<void> write_next(const Ledger& next);
     Result<void> write_copy();
     const Secret& key_of(ObjectKind kind) const { return keys_.at(kind); }
 
     // anchor_ledger.cpp
+    Result<std::vector<ObjectId>> objects_of_store() const;
+    Result<std::vector<std::string>> older_objects() const;
     Result<Ledger> ledger_of_store(std::chrono::sys_seconds now) const;
     Result<std::optional<ObjectDigest>> present_digest(const ObjectId& id) const;
     Result<std::optional<ObjectDigest>> vault_digest() const;

@@ -33,13 +33,31 @@ Result<std::optional<ObjectDigest>> Anchor::present_digest(const ObjectId& id) c
     return std::unexpected(version.error());
 }
 
+Result<std::vector<ObjectId>> Anchor::objects_of_store() const {
+    std::vector<ObjectId> ids{vault_id, {ObjectKind::relays, ""}, {ObjectKind::recovery, ""}};
+    std::ranges::copy(TRY(store_.list(ObjectKind::identity)), std::back_inserter(ids));
+    return ids;
+}
+
+// The record aside, which a re-enrolment replaces, and which holds the same vault key as long as that opens the rest.
+Result<std::vector<std::string>> Anchor::older_objects() const {
+    std::vector<std::string> older;
+    for (const ObjectId& id : TRY(objects_of_store())) {
+        if (id == vault_id) continue;
+        const auto present = present_digest(id);
+        if (!present && present.error().kind != ErrorKind::corrupt) return std::unexpected(present.error());
+        if (!present || !*present) continue;
+        const auto entry = ledger_.entries.find(id);
+        if (entry == ledger_.entries.end() || !entry->second.admits(*present)) older.push_back(file_stem(id));
+    }
+    return older;
+}
+
 Result<Ledger> Anchor::ledger_of_store(std::chrono::sys_seconds now) const {
     Ledger ledger{.enrolled = standing_.enrolled.value_or(now),
                   .taken_over = standing_.taken_over,
                   .rekeyed = standing_.taken_over && standing_.rekeyed};
-    std::vector<ObjectId> ids{vault_id, {ObjectKind::relays, ""}, {ObjectKind::recovery, ""}};
-    std::ranges::copy(TRY(store_.list(ObjectKind::identity)), std::back_inserter(ids));
-    for (const ObjectId& id : ids) {
+    for (const ObjectId& id : TRY(objects_of_store())) {
         const auto digest = present_digest(id);
         if (!digest && digest.error().kind != ErrorKind::corrupt) return std::unexpected(digest.error());
         if (digest && *digest) ledger.entries[id].current = *digest;

@@ -38,10 +38,11 @@ TEST(EnrolmentOptions, AreForThisStoreWithoutDiscardUnlessSaid) {
 }
 
 TEST(EnrolmentOptions, WrongOnesAreRefused) {
-    const std::vector<std::vector<const char*>> wrong{{"--pcr"},    {"--pcr=x"},       {"--pcr=9"},
-                                                      {"--pcr=16"}, {"--pcr=-1"},      {"--pcr=4 "},
-                                                      {"--pcr="},   {"--discard=yes"}, {"--insecure-boot=yes"},
-                                                      {"enroll"},   {"--relays=a"},    {"--if-needed", "--discard"}};
+    const std::vector<std::vector<const char*>> wrong{{"--pcr"},         {"--pcr=x"},       {"--pcr=9"},
+                                                      {"--pcr=16"},      {"--pcr=-1"},      {"--pcr=4 "},
+                                                      {"--pcr="},        {"--discard=yes"}, {"--insecure-boot=yes"},
+                                                      {"enroll"},        {"--relays=a"},    {"--if-needed", "--discard"},
+                                                      {"--generation=1"}};
     for (const auto& arguments : wrong) {
         const auto options = parse(arguments);
         ASSERT_FALSE(options) << arguments.front();
@@ -50,8 +51,17 @@ TEST(EnrolmentOptions, WrongOnesAreRefused) {
     }
 }
 
+TEST(EnrolmentOptions, AGenerationGoesWithARecoveryAndIsANumber) {
+    EXPECT_EQ(parse({"--recover=a", "--fingerprint=b"})->generation, std::nullopt);
+    EXPECT_EQ(parse({"--recover=a", "--fingerprint=b", "--generation", "7"})->generation, 7U);
+    EXPECT_EQ(parse({"--recover=a", "--fingerprint=b", "--generation=0"})->generation, 0U);
+    for (const char* wrong : {"--generation=", "--generation=-1", "--generation=7x", "--generation=18446744073709551616"})
+        EXPECT_EQ(parse({"--recover=a", "--fingerprint=b", wrong}).error().kind, ErrorKind::invalid_argument) << wrong;
+}
+
 TEST(EnrolmentOptions, RefusalsAndFailuresHaveExitStatusesOfTheirOwn) {
     EXPECT_EQ(exit_status({ErrorKind::wrong_state, ""}), exit_refused);
+    EXPECT_EQ(exit_status({ErrorKind::rollback, ""}), exit_refused);
     EXPECT_EQ(exit_status({ErrorKind::already_exists, ""}), exit_enrolled_already);
     EXPECT_EQ(exit_status({ErrorKind::policy_mismatch, ""}), exit_failed);
 }

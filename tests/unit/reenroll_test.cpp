@@ -36,11 +36,12 @@ struct Reenroll : testing::Test {
     RecoveryKeyPair pair = make_recovery_key();
     BootedTpm old_tpm;
     bool secure_boot = true, insecure_boot = false;
+    std::optional<std::uint64_t> accepted;  // the store's generation, as the operator gives it
 
     Result<std::vector<std::string>> run(BootedTpm& tpm, FakePcrlock& pcrlock, const std::string& fingerprint = alice_fingerprint,
                                          const std::optional<RecoverySecretKey>& key = {}) {
         Reenrolment request{
-            RecoverySecretKey(Secret::copy_of((key ? *key : pair.secret_key).octets().expose())), fingerprint, {}, insecure_boot};
+            RecoverySecretKey(Secret::copy_of((key ? *key : pair.secret_key).octets().expose())), fingerprint, {}, insecure_boot, accepted};
         return reenroll(ports(tpm, pcrlock), request);
     }
     EnrolmentPorts ports(BootedTpm& tpm, FakePcrlock& pcrlock) {
@@ -68,6 +69,16 @@ struct Reenroll : testing::Test {
         auto record = *read_vault_record(store);
         record.recovery = box_vault_key(*key, pair.public_key);
         ASSERT_TRUE(replace_vault(store, record));
+        count_generation();
+    }
+    // Counts what was written, and says the number.
+    std::uint64_t count_generation() {
+        const auto key = open(old_tpm);
+        EXPECT_TRUE(is_success(key));
+        Anchor anchor(store, false, old_tpm, *key);
+        (void)anchor.open({});
+        EXPECT_TRUE(is_success(anchor.accept(anchor.standing().generation, {})));
+        return anchor.standing().generation;
     }
     std::map<std::string, Octets> files() {
         std::map<std::string, Octets> files;
@@ -127,6 +138,140 @@ TEST_F(Reenroll, ThisTpmGoesOnCountingAndAcceptsNoOlderSnapshot) {
     FakePcrlock pcrlock(old_tpm);
     ASSERT_TRUE(is_success(run(old_tpm, pcrlock)));
     EXPECT_TRUE(state_of(*this, old_tpm).contains("older ones have been put back")) << state_of(*this, old_tpm);
+}
+
+// A machine whose relay `b` has been forgotten, and on whose disk somebody has put the store back from before. Without the policy the vault
+// is shut, and what that says advises this recovery.
+struct ReenrollOlderStore : Reenroll {
+    std::uint64_t generation = 0, counted = 0;
+    std::map<std::string, Octets> older, newest;
+    FakePcrlock pcrlock{old_tpm};
+
+    void SetUp() override {
+        Reenroll::SetUp();
+        const auto key = open(old_tpm);
+        const auto keyring = open_keyring(store, false, *key);
+        ASSERT_TRUE(keyring->write("b", bob()));
+        generation = count_generation();
+        older = files();
+        ASSERT_TRUE(keyring->wipe("b"));
+        ASSERT_TRUE(keyring->write_roster({{"a", {RelayStage::created, alice().fingerprints.rsa}}, {"c", {}}}));
+        counted = count_generation();
+        newest = files();
+        put_back(older);
+    }
+    void put_back(const std::map<std::string, Octets>& former) {
+        for (const auto& present : files()) std::filesystem::remove(folder / present.first);
+        for (const auto& [file, octets] : former)
+            if (!file.starts_with("policy.")) {
+                ASSERT_TRUE(replace_file(folder / file, octets, 0600));
+            }
+    }
+};
+
+TEST_F(ReenrollOlderStore, IsRefusedAndChangesNothing) {
+    const auto before = files();
+    const auto content = *old_tpm.nv_read(policy_index_handle);
+    const auto refused = run(old_tpm, pcrlock);
+    if (refused) {
+        EXPECT_FALSE(open_keyring(store, false, *open(old_tpm))->read("b")) << "the identity that was forgotten is back";
+    }
+    EXPECT_TRUE(is_error(refused, ErrorKind::rollback, std::format("generation {}, and the TPM has counted to {}", generation, counted)));
+    EXPECT_TRUE(is_error(refused, ErrorKind::rollback, std::format("--generation {}`", generation)));
+    EXPECT_EQ(files(), before);
+    EXPECT_EQ(*old_tpm.nv_read(policy_index_handle), content);
+    EXPECT_FALSE(old_tpm.nv_index(enrolling_index_handle));
+
+    put_back(newest);
+    EXPECT_TRUE(is_success(run(old_tpm, pcrlock)));
+}
+
+TEST_F(ReenrollOlderStore, IsTakenOnItsOperatorsWordAndOnNoOtherNumber) {
+    const auto before = files();
+    for (const std::uint64_t other : {std::uint64_t{0}, generation - 1, generation + 1, counted}) {
+        accepted = other;
+        EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::invalid_argument, "nothing was changed"));
+        EXPECT_EQ(files(), before);
+    }
+    accepted = generation;
+    ASSERT_TRUE(is_success(run(old_tpm, pcrlock)));
+    EXPECT_TRUE(open_keyring(store, false, *open(old_tpm))->read("b"));
+    put_back(newest);
+    accepted.reset();
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "older than this machine"));
+}
+
+// The newest ledger does not help to bring an identity back that it does not list, or lists otherwise.
+TEST_F(ReenrollOlderStore, IsRefusedUnderTheNewestLedgerAsWell) {
+    auto mixed = newest;
+    for (const auto& [file, octets] : older)
+        if (file.starts_with("identity-b")) mixed[file] = octets;
+    put_back(mixed);
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "identity-b in the store is older than the store's ledger"));
+    EXPECT_FALSE(old_tpm.nv_index(enrolling_index_handle));
+
+    auto replaced = newest;
+    for (const char* file : {"relays.a", "relays.b"})
+        if (older.contains(file)) replaced[file] = older.at(file);
+    put_back(replaced);
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "relays in the store is older"));
+    accepted = counted;
+    EXPECT_TRUE(is_success(run(old_tpm, pcrlock)));
+}
+
+TEST_F(ReenrollOlderStore, IsRefusedWithoutALedgerOrWithADamagedOne) {
+    for (const std::optional<Octets>& ledger : {std::optional<Octets>(), std::optional(Octets(64, 1))}) {
+        auto files = newest;
+        for (const char* file : {"ledger.a", "ledger.b"}) {
+            files.erase(file);
+            if (ledger) files[file] = *ledger;
+        }
+        put_back(files);
+        EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "it is generation 0"));
+    }
+    accepted = 0;
+    EXPECT_TRUE(is_success(run(old_tpm, pcrlock)));
+}
+
+TEST_F(ReenrollOlderStore, IsRefusedWhereAMarkHasNoProof) {
+    ASSERT_TRUE(set_mark(old_tpm, UnderWay::adoption));
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "older than this machine"));
+    ASSERT_TRUE(set_adoption(old_tpm, {1, 2, 3}));
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "older than this machine"));
+}
+
+TEST_F(ReenrollOlderStore, IsRefusedAgainAfterARecoveryThatFailed) {
+    accepted = generation;
+    FakePcrlock failing(old_tpm);
+    failing.lies_about_nv = true;
+    ASSERT_FALSE(run(old_tpm, failing));
+    for (const auto handle : {first_handles.snapshots, first_handles.anchor}) EXPECT_TRUE(old_tpm.nv_index(handle));
+    EXPECT_FALSE(old_tpm.nv_index(enrolling_index_handle));
+    accepted.reset();
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, std::format("the TPM has counted to {}", counted)));
+    put_back(newest);
+    EXPECT_TRUE(is_success(run(old_tpm, pcrlock)));
+}
+
+TEST_F(ReenrollOlderStore, OfAFormerVaultKeyIsRefusedUnlessTheOperatorSaysSo) {
+    ASSERT_TRUE(old_tpm.nv_undefine(first_handles.anchor));
+    ASSERT_TRUE(old_tpm.counter_define(second_handles.anchor, Secret::random(32)));
+    const auto before = files();
+    EXPECT_TRUE(is_error(run(old_tpm, pcrlock), ErrorKind::rollback, "another vault key"));
+    EXPECT_EQ(files(), before);
+    EXPECT_FALSE(old_tpm.nv_index(first_handles.anchor));
+    accepted = generation;
+    EXPECT_TRUE(is_success(run(old_tpm, pcrlock)));
+}
+
+TEST_F(ReenrollOlderStore, IsTakenByATpmThatHasCountedNothingOfIt) {
+    BootedTpm tpm(2);
+    FakePcrlock of_new(tpm);
+    EXPECT_TRUE(is_success(run(tpm, of_new)));
+    BootedTpm used(3);
+    for (const auto handle : {first_handles.snapshots, first_handles.anchor}) ASSERT_TRUE(used.counter_define(handle, Secret::random(32)));
+    FakePcrlock of_used(used);
+    EXPECT_TRUE(is_success(run(used, of_used)));
 }
 
 TEST_F(Reenroll, ThisTpmInAnotherBootOpensItAfterwards) {
@@ -220,7 +365,9 @@ TEST_F(Reenroll, AfterAFailureHalfWayTheSameCommandSucceeds) {
     FakePcrlock failing(tpm);
     failing.lies_about_nv = true;
     EXPECT_TRUE(is_error(run(tpm, failing), ErrorKind::policy_mismatch, "digest"));
-    EXPECT_FALSE(tpm.nv_index(policy_index_handle));
+    for (const auto& handles : {first_handles, second_handles})
+        for (const auto handle : {handles.policy, handles.snapshots, handles.anchor}) EXPECT_FALSE(tpm.nv_index(handle)) << handle;
+    EXPECT_FALSE(tpm.nv_index(enrolling_index_handle));
     FakePcrlock pcrlock(tpm);
     ASSERT_TRUE(is_success(run(tpm, pcrlock)));
     EXPECT_TRUE(is_success(open(tpm)));
