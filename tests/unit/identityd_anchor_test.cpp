@@ -438,6 +438,35 @@ TEST_F(Anchored, AMarkThatWhoeverOwnsTheTpmWritesAdoptsNoOlderStore) {
     expect_refused(ErrorKind::rollback, "is gone from the TPM");
 }
 
+// Earlier releases had no proof beside the mark. It says nothing of a key that is counted, of which they knew nothing.
+TEST_F(Anchored, AMarkOfOneOctetAdoptsNoOlderStoreOfACountedKey) {
+    const auto mark = [&] {
+        ASSERT_TRUE(machine.tpm.nv_define(enrolling_index_handle, 1));
+        ASSERT_TRUE(machine.tpm.nv_write(enrolling_index_handle, 0, Octets{'A'}));
+    };
+    ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));  // the key is counted from here on
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto earlier = machine.files();
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    const auto newest = machine.files();
+    put_back(earlier);
+    mark();
+    expect_refused(ErrorKind::rollback, "the store is older than this machine");
+    EXPECT_FALSE(machine.tpm.nv_index(enrolling_index_handle));
+
+    put_back(newest);
+    const auto counted = service().store_standing().counted;
+    mark();
+    reboot();
+    expect_open();
+    EXPECT_FALSE(machine.tpm.nv_index(enrolling_index_handle));
+    EXPECT_EQ(service().store_standing().counted, counted);
+
+    ASSERT_TRUE(machine.tpm.nv_undefine(second_handles.anchor));
+    mark();
+    expect_refused(ErrorKind::rollback, "is gone from the TPM");
+}
+
 TEST_F(Anchored, AnAdoptionThatWasAnnouncedHappensOnceAndItsProofIsWorthNothingAfterwards) {
     ASSERT_TRUE(is_success(set_recovery_key(make_recovery_key().public_key)));
     ASSERT_TRUE(is_success(import("a", alice())));
