@@ -6,7 +6,21 @@
 namespace lethe {
 
 /// The parts of a machine for which a test may put something of its own.
-enum class TestSeam { block_devices, consoles, credentials, efivars, esp, instances, pcrlock, relay_user, runtime, state, store, tcti };
+enum class TestSeam {
+    block_devices,
+    consoles,
+    credentials,
+    efivars,
+    esp,
+    instances,
+    pcrlock,
+    relay_user,
+    runtime,
+    state,
+    store,
+    tcti,
+    units
+};
 
 /// What a test has put in the place of a part of the machine. What is installed is linked with seams/none.cpp and answers with nothing,
 /// since whoever can set its environment could choose what it reads; the tests' own programs are linked with seams/environment.cpp.

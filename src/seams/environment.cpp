@@ -33,6 +33,8 @@ const char* variable_of(TestSeam seam) {
             return "LETHE_STORE";
         case TestSeam::tcti:
             return "LETHE_TCTI";
+        case TestSeam::units:
+            return "LETHE_UNITS";
     }
     std::unreachable();
 }
