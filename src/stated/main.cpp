@@ -6,6 +6,7 @@
 #include "base/test_seam.hpp"
 #include "bus/identities.hpp"
 #include "bus/kept_keys.hpp"
+#include "relay/clock.hpp"
 #include "stated/bus_objects.hpp"
 #include "stated/triggers.hpp"
 #include "tpm/patient_tpm.hpp"
@@ -49,7 +50,7 @@ static Result<void> run() {
     KeptKeys kept = TRY(KeptKeys::receive());
     StateService service(
         open_store_here, open_machine_tpm, [&] { return read_keys(kept); }, place, configuration,
-        Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime);
+        Budget(places.paths.runtime / "spent", configuration.snapshots_per_day), now, uptime, [] { return SystemClock().synchronised(); });
     std::unique_ptr<Triggers> triggers;
     TRY(serve(state_bus_name, [&](sdbus::IConnection& connection, sd_event* loop) -> Result<std::unique_ptr<BusObjects>> {
         service.restore();

@@ -49,10 +49,12 @@ public:
     using Now = std::function<std::chrono::sys_seconds()>;
     /// How long the machine has run, which no time server changes.
     using Uptime = std::function<std::chrono::seconds()>;
+    /// Whether a time server has set the clock in this boot.
+    using Synchronised = std::function<bool()>;
 
     /// Borrows `place`. Touches nothing yet.
     StateService(StoreOpener open_store, TpmOpener open_tpm, KeyReader read_keys, StatePlace& place, Configuration configuration,
-                 Budget budget, Now now, Uptime uptime)
+                 Budget budget, Now now, Uptime uptime, Synchronised synchronised)
         : open_store_(std::move(open_store)),
           open_tpm_(std::move(open_tpm)),
           read_keys_(std::move(read_keys)),
@@ -60,7 +62,8 @@ public:
           configuration_(std::move(configuration)),
           budget_(std::move(budget)),
           now_(std::move(now)),
-          uptime_(std::move(uptime)) {}
+          uptime_(std::move(uptime)),
+          synchronised_(std::move(synchronised)) {}
 
     /// Opens the store and lays out what the newest snapshot has for each relay. Never fails as a whole: standing() and relays() say how it
     /// went. Relays whose tor has its state already are left alone.
@@ -71,7 +74,8 @@ public:
     /// goes into the TPM.
     ///
     /// When a relay's clock has jumped since its last state, that one is kept beside the new one: a snapshot that was written by a wrong
-    /// clock takes the place of nothing.
+    /// clock takes the place of nothing. What is kept so stays, however often the clock jumps, until one that a time server has set
+    /// confirms a later state.
     ///
     /// @return the number of the newest snapshot; 0 on a machine without a disk.
     /// @error wrong_state  the vault is shut, the snapshots are refused, or the day's budget is spent, or the share of
@@ -119,7 +123,8 @@ private:
     void forget_if_of_another(const std::string& name, const RsaFingerprint& relay);
     std::optional<Error> take_up_all(const Identities& relays);
     Result<bool> take_up(const std::string& name, const RsaFingerprint& relay, std::size_t share_octets);
-    bool has_jumped(const std::string& name, std::chrono::sys_seconds before, std::chrono::sys_seconds now) const;
+    Moment moment() const { return {now_(), uptime_(), synchronised_()}; }
+    void put_after(const std::string& name, StateFiles before, StateFiles& now, const Moment& at);
     void tell_of_future(const std::string& name, const StateFiles& before, const StateFile& now);
     Result<void> drop_forgotten(const Identities& relays);
     Result<std::string> payer(SnapshotCause cause, const std::set<std::string>& changed) const;
@@ -134,6 +139,7 @@ private:
     Budget budget_;
     Now now_;
     Uptime uptime_;
+    Synchronised synchronised_;
     std::optional<Open> open_;
     StateStanding standing_ = StateStanding::shut;
     std::optional<Error> reason_;

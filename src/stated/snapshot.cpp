@@ -21,13 +21,31 @@ std::size_t share_of(std::size_t relays) {
     return std::min(payload_limit_octets - earlier_octets, (slot_limit_octets - directory_octets) / std::max<std::size_t>(1, relays));
 }
 
+// Whether the last state, and not the one that is kept beside it, is what tor is to have should the clock have been wrong since.
+bool is_last_good(const StateFiles& last, const Moment& at) {
+    const auto kept = last.earlier.find(state_file_name);
+    if (!at.synchronised) return kept == last.earlier.end() || last.confirmed != Confirmed::earlier;
+    if (at.shows_to_be_ahead(last.state.last_written)) return false;
+    const auto earlier =
+        kept == last.earlier.end() ? Result<StateFile>(fail(ErrorKind::not_found, "")) : parse_state_file(kept->second.expose());
+    return !earlier || earlier->last_written <= last.state.last_written;
+}
+
 }  // namespace
 
-// Between two states of one tor as much time passes by the clock as on the machine; over a boot the machine does not know.
-bool StateService::has_jumped(const std::string& name, std::chrono::sys_seconds before, std::chrono::sys_seconds now) const {
+// Decides what is kept beside a state, and whether the clock can be believed that wrote it.
+void StateService::put_after(const std::string& name, StateFiles before, StateFiles& now, const Moment& at) {
+    const auto was = before.state.last_written, is = now.state.last_written;
+    if (is < was - clock_tolerance) tell_of_future(name, before, now.state);
     const auto last = taken_up_.find(name);
-    const auto passed = last == taken_up_.end() ? uptime_() : uptime_() - last->second;
-    return now > before + passed + clock_tolerance || now < before - clock_tolerance;
+    const auto since = last == taken_up_.end() ? std::nullopt : std::optional(last->second);
+    const bool is_steady = goes_on(was, is, since, at.uptime);
+    const bool last_is_kept = !is_steady && is_last_good(before, at);
+    const bool earlier_is_confirmed =
+        last_is_kept ? at.synchronised || before.confirmed == Confirmed::newest : before.confirmed != Confirmed::neither;
+    if (now.confirmed == Confirmed::neither && is_steady) now.confirmed = before.confirmed;
+    else if (now.confirmed == Confirmed::neither && earlier_is_confirmed) now.confirmed = Confirmed::earlier;
+    now.earlier = last_is_kept ? without_caches(before.files) : std::move(before.earlier);
 }
 
 // lethe-relay decides what tor is given, once a time server has set the clock. That tor writes an earlier time now says what it was.
@@ -54,13 +72,12 @@ Result<bool> StateService::take_up(const std::string& name, const RsaFingerprint
     if (before && before->files == *collected) return false;
     const KeyFiles none;
     auto files = TRY(parse_state_files(relay, std::move(*collected), now_(), share_octets, before ? before->files : none));
-    if (before) {
-        const auto was = before->state.last_written, is = files.state.last_written;
-        if (is < was - clock_tolerance) tell_of_future(name, *before, files.state);
-        files.earlier = has_jumped(name, was, is) ? without_caches(before->files) : std::move(before->earlier);
-    }
-    taken_up_[name] = uptime_();
-    open_->minimal.take_up(name, relay, files.state);
+    const Moment at = moment();
+    // What was written before a time server has set the clock back has not its word.
+    if (!at.synchronised || at.shows_to_be_ahead(files.state.last_written)) files.confirmed = Confirmed::neither;
+    if (before) put_after(name, std::move(*before), files, at);
+    taken_up_[name] = at.uptime;
+    open_->minimal.take_up(name, relay, files.state, at);
     auto payload = encode_state_payload(files);
     if (payload.size() > share_octets) {
         files.earlier.clear();

@@ -6,7 +6,6 @@ namespace lethe {
 
 namespace {
 
-constexpr std::chrono::days kept_by_tor{5};
 constexpr std::size_t days_kept_by_tor = 5;
 constexpr std::chrono::hours clock_tolerance{1};
 
@@ -43,7 +42,7 @@ Result<void> check_history(const BandwidthHistory& history, std::chrono::sys_sec
 }
 
 bool tor_discards(const BandwidthHistory& history, std::chrono::sys_seconds now) {
-    return history.ends < now - kept_by_tor || history.starts() > now;
+    return history.ends < now - history_kept_by_tor || history.starts() > now;
 }
 
 std::uint64_t observed_bandwidth(const BandwidthHistory& read, const BandwidthHistory& write, std::chrono::sys_seconds now) {

@@ -23,6 +23,8 @@ struct BandwidthHistory {
 inline constexpr std::chrono::days history_interval_limit{1};
 /// tor writes six: five days and the one that runs.
 inline constexpr std::size_t history_limit_count = 512;
+/// A history that ended before that is discarded.
+inline constexpr std::chrono::days history_kept_by_tor{5};
 /// With a higher rate to announce, tor makes no descriptor: the number does not fit its `int`.
 inline constexpr std::uint64_t rate_limit_octets = 0x7fffffff;
 

@@ -1,6 +1,7 @@
 #include "tor/state_payload.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "tor/key_names.hpp"
 #include "tor/named_files.hpp"
@@ -12,7 +13,9 @@ namespace lethe {
 namespace {
 
 constexpr std::uint16_t plain_version = 1;
-constexpr std::uint16_t earlier_version = 2;  // with files from before a jump of the clock
+constexpr std::uint16_t earlier_version = 2;            // with files from before a jump of the clock
+constexpr std::uint16_t earlier_confirmed_version = 3;  // with them, and they alone are confirmed
+constexpr std::uint16_t unconfirmed_version = 4;        // with them or without, and nothing is confirmed
 constexpr std::size_t state_limit_count = 1 + onion_key_files.size();
 constexpr NamedFiles named_files{.limit_count = state_limit_count + cache_files.size(), .length_octets = 4};
 constexpr NamedFiles with_earlier{.limit_count = 2 * state_limit_count + cache_files.size(), .length_octets = 4};
@@ -69,21 +72,36 @@ Result<void> check_earlier(const KeyFiles& earlier) {
     return {};
 }
 
+std::uint16_t version_with(const StateFiles& snapshot) {
+    switch (snapshot.confirmed) {
+        case Confirmed::newest:
+            return earlier_version;
+        case Confirmed::earlier:
+            return snapshot.earlier.empty() ? unconfirmed_version : earlier_confirmed_version;
+        case Confirmed::neither:
+            return unconfirmed_version;
+    }
+    std::unreachable();
+}
+
 Result<StateFiles> decode_payload(OctetView payload) {
     OctetReader reader(payload);
     const std::uint16_t version = TRY(reader.u16());
-    if (version != plain_version && version != earlier_version)
+    if (version < plain_version || version > unconfirmed_version)
         return fail(ErrorKind::corrupt, "version {} of the state payload is not known to this release", version);
     RsaFingerprint relay;
     std::ranges::copy(TRY(reader.take(relay.size())), relay.begin());
     const std::uint64_t taken = TRY(reader.u64());
     if (taken >= static_cast<std::uint64_t>(state_time_end.time_since_epoch().count()))
         return fail(ErrorKind::corrupt, "taken after the year 9998");
-    auto files = TRY((version == earlier_version ? with_earlier : named_files).decode(reader));
-    auto earlier = version == earlier_version ? take_earlier(files) : KeyFiles{};
-    if (version == earlier_version) TRY(check_earlier(earlier));
+    auto files = TRY((version == plain_version ? named_files : with_earlier).decode(reader));
+    auto earlier = version == plain_version ? KeyFiles{} : take_earlier(files);
+    if (version == earlier_version || version == earlier_confirmed_version || !earlier.empty()) TRY(check_earlier(earlier));
     auto all = TRY(check_files(relay, std::move(files), std::chrono::sys_seconds(std::chrono::seconds(taken)), Scrutiny::sealed, {}));
     all.earlier = std::move(earlier);
+    all.confirmed = version == unconfirmed_version         ? Confirmed::neither
+                    : version == earlier_confirmed_version ? Confirmed::earlier
+                                                           : Confirmed::newest;
     return all;
 }
 
@@ -113,8 +131,8 @@ Result<StateFiles> parse_state_files(const RsaFingerprint& relay, KeyFiles files
 Secret encode_state_payload(const StateFiles& snapshot) {
     const auto taken = static_cast<std::uint64_t>(snapshot.taken.time_since_epoch().count());
     const auto head = [&](std::uint16_t version) { return OctetWriter().u16(version).raw(snapshot.relay).u64(taken).take(); };
-    if (snapshot.earlier.empty()) return named_files.encode(head(plain_version), snapshot.files);
-    return with_earlier.encode(head(earlier_version), all_files(snapshot));
+    if (snapshot.confirmed == Confirmed::newest && snapshot.earlier.empty()) return named_files.encode(head(plain_version), snapshot.files);
+    return with_earlier.encode(head(version_with(snapshot)), all_files(snapshot));
 }
 
 Result<StateFiles> decode_state_payload(const Secret& payload, std::size_t limit_octets) {

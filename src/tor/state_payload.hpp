@@ -13,6 +13,13 @@ inline const std::array<std::string, 7> cache_files{
     "cached-certs",      "cached-consensus",      "cached-descriptors",        "cached-descriptors.new",
     "cached-microdescs", "cached-microdescs.new", "cached-microdesc-consensus"};
 
+/// Which state was written by a clock that a time server had set, or goes on from one of which that is so, as time does on the machine.
+enum class Confirmed {
+    newest,   ///< or nobody has asked: the earlier one does not matter then
+    earlier,  ///< that one alone
+    neither,
+};
+
 /// One generation of a relay's state: its state file, always; its onion keys and cached files, those that are there. parse_state_files has
 /// checked it.
 struct StateFiles {
@@ -22,6 +29,7 @@ struct StateFiles {
     StateFile state;  ///< what the state file says
     /// State file and onion keys from before the clock jumped, when it has: what is left should the clock have been wrong since. Else none.
     KeyFiles earlier{};
+    Confirmed confirmed = Confirmed::newest;
 };
 
 /// Comes before the names of the files in StateFiles::earlier, where they lie among the others.

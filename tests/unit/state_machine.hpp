@@ -60,6 +60,7 @@ struct StateDaemon {
     TemporaryFolder runtime;
     std::chrono::sys_seconds now = some_day;
     std::chrono::seconds uptime{60};
+    bool synchronised = true;
     StateService service;
 
     // @param in_tpm  whether the machine has no disk: its vault is in a folder all the same.
@@ -67,7 +68,8 @@ struct StateDaemon {
         : service([&machine, in_tpm]() -> Result<OpenedStore> { return OpenedStore{TRY(Store::open(machine.folder.path())), in_tpm}; },
                   [&] { return Result<std::unique_ptr<Tpm>>(std::make_unique<BorrowedTpm>(machine.tpm)); },
                   [&machine] { return keys_of_state(Store::open(machine.folder.path()).value(), machine.tpm); }, place, configuration,
-                  Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }, [this] { return uptime; }) {
+                  Budget(runtime / "spent", configuration.snapshots_per_day), [this] { return now; }, [this] { return uptime; },
+                  [this] { return synchronised; }) {
         service.restore();
     }
     void tor_writes(const std::string& relay, const std::string& state) { place.running[relay] = state_files(state); }
@@ -77,6 +79,16 @@ struct StateDaemon {
     }
     const StateStatus& relay(const std::string& name) { return service.relays().at(name); }
 };
+
+// Takes a snapshot in which the two relays have these bandwidths, and returns its number.
+[[maybe_unused]] std::uint64_t snapshot_of(Machine& machine, std::uint64_t a, std::uint64_t b) {
+    StateDaemon daemon(machine);
+    daemon.tor_writes("a", state_of(a));
+    daemon.tor_writes("b", state_of(b));
+    const auto taken = daemon.service.snapshot(SnapshotCause::request);
+    EXPECT_TRUE(taken) << taken.error().message;
+    return taken.value_or(0);
+}
 
 }  // namespace
 }  // namespace lethe

@@ -3,15 +3,6 @@
 namespace lethe {
 namespace {
 
-std::uint64_t snapshot_of(Machine& machine, std::uint64_t a, std::uint64_t b) {
-    StateDaemon daemon(machine);
-    daemon.tor_writes("a", state_of(a));
-    daemon.tor_writes("b", state_of(b));
-    const auto taken = daemon.service.snapshot(SnapshotCause::request);
-    EXPECT_TRUE(taken) << taken.error().message;
-    return taken.value_or(0);
-}
-
 TEST(StateService, BringsBackStateAndOnionKeysAtTheNextBoot) {
     Machine machine;
     snapshot_of(machine, 1 << 20, 2 << 20);
@@ -174,99 +165,6 @@ TEST(StateService, SaysThatTheClockIsBehindWhenAHistoryIsInTheFuture) {
     daemon.service.restore();
     EXPECT_THAT(daemon.relay("a").reason, HasSubstr("the clock is behind"));
     EXPECT_EQ(daemon.laid_out("a"), state_of(1 << 20));
-}
-
-constexpr std::chrono::sys_seconds wrong_day = std::chrono::sys_days(std::chrono::year(2036) / 2 / 7) + 6h;
-
-std::string earlier_of(StateDaemon& daemon, const std::string& relay) {
-    const auto& files = daemon.place.laid_out[relay];
-    const auto found = files.find("earlier.state");
-    return found == files.end() ? "" : std::string(as_text(found->second.expose()));
-}
-
-// A boot in which a time server lies, and tor runs and writes for some hours.
-void boot_in_2036(Machine& machine) {
-    StateDaemon daemon(machine);
-    for (auto now = wrong_day; now < wrong_day + 4h; now += 1h, daemon.uptime += 1h) {
-        daemon.now = now;
-        for (const std::string relay : {"a", "b"}) daemon.tor_writes(relay, state_of(3 << 20, now));
-        ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
-    }
-}
-
-TEST(StateService, OneBootWithTheClockIn2036LeavesTheStateOfBefore) {
-    Machine machine;
-    snapshot_of(machine, 1 << 20, 2 << 20);
-    boot_in_2036(machine);
-    StateDaemon daemon(machine);
-    daemon.now = some_day + 5h;
-    EXPECT_EQ(daemon.laid_out("a"), state_of(3 << 20, wrong_day + 3h));
-    EXPECT_EQ(earlier_of(daemon, "a"), state_of(1 << 20));
-    EXPECT_EQ(earlier_of(daemon, "b"), state_of(2 << 20));
-    EXPECT_TRUE(daemon.place.laid_out["a"].contains("earlier." + key_file::onion_ntor));
-
-    // lethe-relay has taken the earlier one.
-    daemon.tor_writes("a", state_of(1 << 20, some_day + 6h));
-    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
-    EXPECT_EQ(daemon.relay("a").source, StateSource::previous);
-    EXPECT_THAT(daemon.relay("a").reason, HasSubstr("2036-02-07 09:00 UTC, which is still to come"));
-    EXPECT_THAT(daemon.relay("a").reason, HasSubstr("given that of 2026-05-01 12:00"));
-    EXPECT_EQ(daemon.relay("a").restored_bandwidth, 1u << 20);
-    EXPECT_EQ(StateDaemon(machine).laid_out("a"), state_of(1 << 20, some_day + 6h));
-}
-
-TEST(StateService, WhereTheClockWasWrongFromTheBeginningItIsSaidThatThereIsNoState) {
-    Machine machine;
-    boot_in_2036(machine);
-    StateDaemon daemon(machine);
-    EXPECT_EQ(earlier_of(daemon, "a"), "");
-    daemon.tor_writes("a", state_of(1 << 20, some_day + 6h));
-    ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
-    EXPECT_EQ(daemon.relay("a").source, StateSource::nothing);
-    EXPECT_THAT(daemon.relay("a").reason, HasSubstr("has begun without state"));
-}
-
-// In the middle of a boot, while a daemon runs that knows how much time has passed.
-TEST(StateService, AClockThatJumpsWhileTorRunsLeavesTheStateOfBeforeAndTimeThatPassesDoesNot) {
-    Machine machine;
-    StateDaemon daemon(machine);
-    const auto write = [&](std::chrono::sys_seconds now, std::chrono::seconds later) {
-        daemon.now = now;
-        daemon.uptime += later;
-        daemon.tor_writes("a", state_of(1 << 20, now));
-        ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
-    };
-    write(some_day, 0h);
-    write(some_day + 12h, 12h);
-    {
-        StateDaemon next(machine);
-        EXPECT_EQ(earlier_of(next, "a"), "");
-    }
-    write(wrong_day, 1h);
-    write(wrong_day + 12h, 12h);
-    {
-        StateDaemon next(machine);
-        EXPECT_EQ(earlier_of(next, "a"), state_of(1 << 20, some_day + 12h));
-    }
-    // And back: it is the wrong one now that lies beside it.
-    write(some_day + 26h, 1h);
-    StateDaemon next(machine);
-    EXPECT_EQ(next.laid_out("a"), state_of(1 << 20, some_day + 26h));
-}
-
-TEST(StateService, AMachineThatWasOffForAWhileLosesNothingByIt) {
-    Machine machine;
-    snapshot_of(machine, 1 << 20, 2 << 20);
-    const auto later = some_day + std::chrono::days(60);
-    {
-        StateDaemon daemon(machine);
-        daemon.now = later;
-        daemon.tor_writes("a", state_of(5 << 20, later));
-        ASSERT_TRUE(daemon.service.snapshot(SnapshotCause::change));
-    }
-    StateDaemon next(machine);
-    EXPECT_EQ(next.laid_out("a"), state_of(5 << 20, later));
-    EXPECT_EQ(next.relay("a").source, StateSource::snapshot);
 }
 
 TEST(StateService, LeavesARelayAloneThatHasItsStateAlready) {

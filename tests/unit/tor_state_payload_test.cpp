@@ -77,6 +77,21 @@ TEST(StatePayload, HasTheStateFromBeforeAJumpOfTheClockBesideTheOther) {
     EXPECT_TRUE(all_files(*back).contains("earlier.state"));
 }
 
+TEST(StatePayload, SaysWhichStateIsConfirmed) {
+    for (const bool has_earlier : {true, false}) {
+        for (const auto confirmed : {Confirmed::newest, Confirmed::earlier, Confirmed::neither}) {
+            auto snapshot = parse_state_files(fingerprint, all_files(), some_day, limit).value();
+            snapshot.confirmed = confirmed;
+            if (has_earlier) snapshot.earlier = only_state();
+            const auto back = decode_state_payload(encode_state_payload(snapshot), limit);
+            ASSERT_TRUE(is_success(back));
+            EXPECT_EQ(back->confirmed, confirmed == Confirmed::earlier && !has_earlier ? Confirmed::neither : confirmed);
+            EXPECT_EQ(back->files, all_files());
+            EXPECT_EQ(back->earlier, snapshot.earlier);
+        }
+    }
+}
+
 TEST(StatePayload, RefusesAnEarlierStateThatIsNone) {
     const auto refusal = [](KeyFiles earlier) {
         auto snapshot = parse_state_files(fingerprint, only_state(), some_day, limit).value();
@@ -192,13 +207,16 @@ TEST(StatePayload, AnotherVersionTrailingOctetsAndAnotherOrderAreCorrupt) {
         return writer;
     };
     const auto put = [](OctetWriter& writer, std::string_view name) { writer.sized16(as_octets(name)).sized32(as_octets(state_text())); };
-    OctetWriter good = beginning(1, 1), newer = beginning(3, 1), twice = beginning(1, 2), descending = beginning(1, 2);
+    OctetWriter good = beginning(1, 1), newer = beginning(5, 1), without = beginning(3, 1), twice = beginning(1, 2),
+                descending = beginning(1, 2);
     put(good, "state");
     put(newer, "state");
+    put(without, "state");
     for (const std::string_view name : {"state", "state"}) put(twice, name);
     for (const std::string_view name : {"state", "cached-certs"}) put(descending, name);
     EXPECT_TRUE(is_success(decode(good.octets())));
-    EXPECT_TRUE(is_error(decode(newer.octets()), ErrorKind::corrupt, "version 3"));
+    EXPECT_TRUE(is_error(decode(newer.octets()), ErrorKind::corrupt, "version 5"));
+    EXPECT_TRUE(is_error(decode(without.octets()), ErrorKind::corrupt, "missing"));
     EXPECT_TRUE(is_error(decode(twice.octets()), ErrorKind::corrupt, "order"));
     EXPECT_TRUE(is_error(decode(descending.octets()), ErrorKind::corrupt, "order"));
     EXPECT_TRUE(is_error(decode(good.u8(0).octets()), ErrorKind::corrupt, "1 octets too many"));
