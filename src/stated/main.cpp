@@ -61,7 +61,7 @@ static Result<void> run() {
         return objects;
     }));
     // What tor has written last: it has ended before this service is stopped.
-    if (service.standing() == StateStanding::open) TRY(service.snapshot(SnapshotCause::stop));
+    if (service.may_give()) TRY(service.snapshot(SnapshotCause::stop));
     return {};
 }
 

@@ -88,6 +88,8 @@ public:
     Result<void> reset();
 
     StateStanding standing() const { return standing_; }
+    /// Whether states are given to the relays and taken up from them: into snapshots, or the TPM alone.
+    bool may_give() const { return standing_ == StateStanding::open || standing_ == StateStanding::minimal; }
     const std::optional<Error>& reason() const { return reason_; }
     std::uint64_t generation() const { return generation_; }
     /// Why the bandwidth histories could not be written into the TPM beside the last snapshot; empty when they were.
@@ -110,7 +112,6 @@ private:
     Result<Open> open();
     Result<Fd> write_alone();
     Result<std::uint64_t> snapshot_alone(SnapshotCause cause);
-    bool may_give() const { return standing_ == StateStanding::open || standing_ == StateStanding::minimal; }
     Result<Snapshot> read();
     void judge(const Error& error);
     void refuse(StateStanding standing, const Error& error);
