@@ -23,13 +23,13 @@ SIGN_AS_MKOSI = """keys_run bash -euc '
         --secureboot-certificate /run/lethe-keys/db.pem --output "$1"' sign "$1" "$2" """
 
 
-def shell(folder, script, *arguments, environment={}):
+def shell(folder, script, *arguments, environment={}, stdin=subprocess.DEVNULL):
     """A script after both libraries, with keys and cache in this folder alone."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "LETHE_CACHE": str(folder / "cache"),
                    **environment}
     libraries = "set -euo pipefail; . tools/lib/trixie.sh; . tools/lib/keys.sh; "
     return subprocess.run(["bash", "-c", libraries + script, "keys_test", *map(str, arguments)], cwd=SOURCE, env=environment,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                          stdin=stdin, capture_output=True, text=True, timeout=120)
 
 
 class Token:
@@ -93,7 +93,7 @@ class Checks:
 
     def made_apart(self):
         for profile in ("production", "debug", "metal", "bare"):
-            done(shell(self.folder, f"keys_choose {profile}; keys_prepare ''"))
+            done(shell(self.folder, f"keys_choose {profile}; keys_prepare '' '' for-tests"))
         certificates = set()
         for folder in (self.folder / "data/lethe", *self.sets.values()):
             assert folder.stat().st_mode & 0o777 == 0o700, folder
@@ -127,6 +127,46 @@ class Checks:
             assert wrong.returncode != 0 and "passphrase" in wrong.stderr and "1" not in wrong.stdout, (wrong.stdout, wrong.stderr)
             none = shell(folder, choose + sees, "")
             assert none.returncode != 0 and "--passphrase-file" in none.stderr, none.stderr
+
+    def without_terminal(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            made = folder / "data/lethe/production"
+            refused(shell(folder, "keys_choose production; keys_prepare ''; echo signed"), "no terminal", "--passphrase-file", "--pkcs11", "--no-passphrase")
+            refused(shell(folder, "keys_choose metal; keys_prepare ''; echo signed"), "no terminal")
+            assert not list(made.iterdir())
+            done(shell(folder, "keys_choose debug; keys_prepare ''"))
+            done(shell(folder, "keys_choose production; keys_prepare '' '' for-tests"))
+            assert all(key.read_text().startswith("-----BEGIN PRIVATE KEY-----") for key in made.glob("*.key")) and len(list(made.iterdir())) == 6
+            later = shell(folder, "keys_choose production; keys_prepare ''; echo signed")
+            assert done(later).split() == ["signed"] and "have no passphrase" in later.stderr + later.stdout, later.stderr
+
+    def at_terminal(self):
+        for typed, says in ((f"{PIN}\n{PIN}\n", None), (f"{PIN}\n{WRONG_PIN}\n", "do not match"), ("abc\nabc\n", "less than 4"), ("\n\n", "less than 4")):
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                ours, theirs = os.openpty()
+                os.write(ours, typed.encode())
+                run = shell(folder, "keys_choose production; keys_prepare ''; echo signed", stdin=theirs)
+                os.close(theirs)
+                os.close(ours)
+                keys = list((folder / "data/lethe/production").glob("*.key"))
+                if says:
+                    refused(run, says)
+                    assert not keys, keys
+                else:
+                    assert done(run).split() == ["signed"] and PIN not in run.stderr, run.stderr
+                    assert len(keys) == 3 and all("ENCRYPTED" in key.read_text() for key in keys)
+                    (folder / "right").write_text(PIN + "\n")
+                    done(shell(folder, 'keys_choose production; keys_prepare "$1"; keys_run true', folder / "right"))
+
+    def options(self):
+        """What tools/image does with them, before it builds anything."""
+        with tempfile.TemporaryDirectory() as name:
+            environment = {"PATH": os.environ["PATH"], "HOME": name, "LETHE_CACHE": name + "/cache"}
+            both = subprocess.run(["tools/image", "--profile", "production", "--no-passphrase", "--pkcs11", "pkcs11:token=Lethe"], cwd=SOURCE, env=environment,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            refused(both, "--no-passphrase goes with neither")
 
     def signs_its_own(self):
         signed = self.folder / "signed"
@@ -219,6 +259,9 @@ def main():
             "the cache gets certificates and no key": checks.cache_has_none,
             "keys are in clear for the command that signs, and gone with it": checks.clear_in_memory_alone,
             "a passphrase protects them; a wrong one and none are refused": checks.passphrase,
+            "new production keys without a passphrase are refused where there is no terminal, and made in clear for tests alone": checks.without_terminal,
+            "at a terminal their passphrase is asked for twice; two that do not match, and a short one, make no key": checks.at_terminal,
+            "tools/image takes --no-passphrase with no passphrase and no token": checks.options,
             "what the debug key signs does not verify with the production certificate": checks.signs_its_own,
             "the files for the firmware hold the certificates and verify; a changed one does not": checks.enrolment_files,
             "keys in a token sign as mkosi does, and for the firmware; what is handed out is a reference": checks.token_signs,

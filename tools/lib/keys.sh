@@ -1,9 +1,10 @@
 # Sourced after trixie.sh: the keys that sign images, and what a firmware gets to know of them.
 #
 #   keys_choose PROFILE             sets keys_set (debug or production) and keys, its folder; certificates, which anyone may see
-#   keys_prepare PASSPHRASE_FILE [URI]
-#                                   makes the keys that are missing; without a file, keys that are protected ask at the terminal. With the URI
-#                                   of a PKCS #11 token, the keys in it are used, which the passphrase, its PIN, opens; it makes none
+#   keys_prepare PASSPHRASE_FILE [URI [NO_PASSPHRASE]]
+#                                   makes the keys that are missing. Without a file the passphrase of those that have one is asked for at the
+#                                   terminal, and so is that of new production keys, unless NO_PASSPHRASE, for tests, has them made in clear. With
+#                                   the URI of a PKCS #11 token, the keys in it are used, which the passphrase, its PIN, opens; it makes none
 #   keys_run COMMAND ...            runs a command on Debian 13 that finds the keys, in clear or as references to the token, in /run/lethe-keys
 #   keys_vm COMMAND ...             runs one that signs releases of the debug profile in tests: $LETHE_KEYS is that set's folder
 #
@@ -22,8 +23,8 @@ keys_choose() {
 }
 
 keys_prepare() {
-    local file=$1 name
-    keys_token=${2:-}
+    local file=$1 no_passphrase=${3:-} name again
+    keys_token=${2:-} keys_passphrase=
     (umask 077; mkdir -p "$keys")
     chmod 700 "$lethe_keys" "$keys"
     mkdir -p "$certificates"
@@ -39,6 +40,16 @@ keys_prepare() {
     elif grep -qs 'ENCRYPTED' "$keys"/*.key; then
         [ -t 0 ] || die "the keys in $keys have a passphrase; give --passphrase-file"
         IFS= read -rsp "Passphrase of the keys in $keys: " keys_passphrase && echo >&2
+    elif [ "$keys_set" = production ] && [ -z "$no_passphrase" ]; then
+        if keys_are_there; then
+            [ ! -e "$keys/db.key" ] || say "the production keys in $keys have no passphrase: anyone who can read them can sign releases"
+        else
+            [ -t 0 ] || die "there are no production keys in $keys yet, and no terminal to ask for their passphrase: give --passphrase-file or --pkcs11 (or, for tests, --no-passphrase)"
+            IFS= read -rsp "Passphrase for the new production keys in $keys: " keys_passphrase && echo >&2
+            [ ${#keys_passphrase} -ge 4 ] || die "the passphrase has less than 4 characters"
+            IFS= read -rsp "The same again: " again && echo >&2
+            [ "$keys_passphrase" = "$again" ] || die "the passphrases do not match, no key was made"
+        fi
     fi
     if [ -n "$keys_token" ]; then keys_run true || die "can't sign with the keys in the token"; fi
     for name in PK KEK db; do
@@ -52,6 +63,11 @@ keys_prepare() {
         fi
         cp "$keys/$name.pem" "$certificates/$name.pem"
     done
+}
+
+keys_are_there() {
+    local name
+    for name in PK KEK db; do [ -e "$keys/$name.pem" ] || return 1; done
 }
 
 # A key is in clear nowhere but in memory, unless there is no passphrase.

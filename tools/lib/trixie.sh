@@ -88,6 +88,9 @@ trixie_run() {
 
 lethe_version() { sed -n "s/^  version: '\(.*\)',/\1/p" "$lethe_top/meson.build"; }
 
+# With this, tests build images of production: the keys that are made for them, where there are none, lie in clear and nobody is asked.
+lethe_keys_for_tests=--no-passphrase
+
 # A later release for tests and demonstrations: the same system with a newer version, in $LETHE_CACHE/image/update.
 lethe_build_update() { "$lethe_top/tools/vm" build --profile debug --version "$(lethe_version).1" --out "$LETHE_CACHE/image/update"; }
 
