@@ -91,7 +91,7 @@ struct MeteredMachine {
             [&]() -> Result<std::unique_ptr<Tpm>> { return std::make_unique<MeteredTpm>(esys_tpm_on(tpm.traffic().context()), meter); },
             [&]() -> Result<VaultKeys> { return TRY(open_vault_of(TRY(Store::open(folder)), tpm)).of_state(); }, place, configuration,
             Budget(tor.settings().paths.runtime / "spent", configuration.snapshots_per_day), [&] { return now; },
-            [] { return std::chrono::seconds(60); });
+            [] { return std::chrono::seconds(60); }, [] { return true; });
         return {};
     }
 

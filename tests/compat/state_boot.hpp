@@ -18,7 +18,7 @@ struct StateBoot {
         : now(now),
           service(
               open_store, opener_of(tpm), [=, &tpm] { return keys_of_state(open_store().value().store, tpm); }, place, {},
-              Budget(runtime / "spent", 48), [this] { return this->now; }, [] { return std::chrono::days(2); }) {
+              Budget(runtime / "spent", 48), [this] { return this->now; }, [] { return std::chrono::days(2); }, [] { return true; }) {
         place.admitted.clear();
         for (const auto& [name, relay] : machine.relays)
             std::ranges::copy(from_hex(relay.fingerprint).value(), place.admitted[name].begin());
