@@ -98,13 +98,16 @@ private:
     sdbus::ObjectPath RecoverRelay(const sdbus::UnixFd& file, const sdbus::UnixFd& secret, const VariantMap& options) override {
         std::string name;
         change([&] -> Result<void> {
-            const Options given(options, {"fingerprint", "name", "replace"});
+            const Options given(options, {"fingerprint", "foreign", "name", "replace"});
             TRY(given.check());
             const auto octets = TRY(read_secret_descriptor(file.get(), "the export file", export_limit_octets));
             const auto opens = TRY(read_secret_descriptor(secret.get(), "the recovery key or passphrase", passphrase_limit_octets));
             const auto fingerprint = TRY(given.text("fingerprint"));
             if (!fingerprint) return fail(ErrorKind::invalid_argument, "say with the option \"fingerprint\" which relay is expected");
-            name = TRY(service_.recover_relay(octets.expose(), opens, *fingerprint, TRY(given.text("name")), TRY(given.text("replace"))));
+            const bool foreign = TRY(given.value<bool>("foreign")).value_or(false);
+            const auto relay = TRY(given.text("name")), replaces = TRY(given.text("replace"));
+            name = TRY(service_.recover_relay(octets.expose(), opens, *fingerprint, relay, replaces,
+                                              foreign ? ForeignExport::is_taken : ForeignExport::is_refused));
             return {};
         });
         return path_of(name);

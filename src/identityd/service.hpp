@@ -15,6 +15,9 @@
 
 namespace lethe {
 
+/// What becomes of an export that another vault has made, or this one under a former vault key.
+enum class ForeignExport { is_refused, is_taken };
+
 /// What lethe-identityd does, without D-Bus. Holds the keyring's keys in locked memory and derives the rest from store, TPM and key place
 /// whenever restore() is called, so it may die at any instant.
 ///
@@ -94,15 +97,18 @@ public:
     /// @error corrupt           a file is damaged or does not belong with the others; the message names it.
     Result<void> import_relay(const std::string& name, KeyFiles files, const std::optional<std::string>& replaces);
 
-    /// The same from an export file. Whoever has the recovery key's public half can make one: the fingerprint is compared before anything
-    /// is written, and whether this vault has made the export is said with the relay.
+    /// The same from an export file. Whoever has the recovery key's public half can make one, with the relay's RSA identity and another
+    /// Ed25519 identity: the fingerprint is compared before anything is written, and an export that this vault did not make is taken on the
+    /// operator's word alone, which the relay's reason repeats.
     /// @param secret       the text of the recovery key's secret half, or the passphrase: what the file asks for.
     /// @param fingerprint  the relay's, as the operator knows it.
     /// @param name         the relay's name here; nothing for the one in the file.
-    /// @error as open_export, and as import_relay
+    /// @param foreign      another machine's export, or one from before this vault had its key.
+    /// @error as open_export, and as import_relay; invalid_argument  the export is foreign.
     /// @return the name
     Result<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
-                                      const std::optional<std::string>& name, const std::optional<std::string>& replaces);
+                                      const std::optional<std::string>& name, const std::optional<std::string>& replaces,
+                                      ForeignExport foreign = ForeignExport::is_refused);
 
     /// The sealed identity as an export file, sealed to the recovery key, or under a passphrase when there is one.
     /// @error not_found    no such identity.

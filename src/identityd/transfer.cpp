@@ -26,7 +26,8 @@ Result<Octets> IdentityService::export_relay(const std::string& name, const std:
 }
 
 Result<std::string> IdentityService::recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
-                                                   const std::optional<std::string>& name, const std::optional<std::string>& replaces) {
+                                                   const std::optional<std::string>& name, const std::optional<std::string>& replaces,
+                                                   ForeignExport foreign) {
     TRY(open_keyring());
     const auto expected = TRY(parse_fingerprint(fingerprint));
     auto opened = TRY(open_export_with(file, secret));
@@ -39,6 +40,12 @@ Result<std::string> IdentityService::recover_relay(OctetView file, const Secret&
                     "the export has the relay {}, and {} was asked for: somebody else may have made it; nothing was changed",
                     keys.fingerprints.rsa_hex(), Fingerprints{expected, {}}.rsa_hex());
     const bool is_ours = is_sent_by(opened, open_->export_authentication);
+    if (!is_ours && foreign == ForeignExport::is_refused)
+        return fail(ErrorKind::invalid_argument,
+                    "this vault did not make the export, and anyone who has the public recovery key can make one; a fingerprint is of the "
+                    "RSA key alone, so nothing was changed. The Ed25519 identity in this export is {}: if that is the relay's as you know "
+                    "it, repeat the command with `--foreign`",
+                    keys.fingerprints.ed25519_base64());
     TRY(admit(relay, std::move(keys), replaces));
     // A fingerprint is of the RSA key alone.
     if (!is_ours)

@@ -50,9 +50,11 @@ Outcome<void> create_relay(const std::string& name);
 /// @param files  of its key directory, by name, open for reading.
 Outcome<void> import_relay(const std::string& name, const std::map<std::string, Fd>& files, const std::optional<std::string>& replace);
 Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret>& passphrase);
-/// @param secret  what opens the file. @return the relay's name
+/// @param secret   what opens the file.
+/// @param foreign  whether one that this machine's vault did not make is taken.
+/// @return the relay's name
 Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
-                                   const std::optional<std::string>& name, const std::optional<std::string>& replace);
+                                   const std::optional<std::string>& name, const std::optional<std::string>& replace, bool foreign);
 Outcome<void> forget_relay(const std::string& name, const std::string& fingerprint);
 /// @param key  its text; empty for none.
 Outcome<void> set_recovery_key(const std::string& key);

@@ -66,9 +66,10 @@ Outcome<Octets> export_relay(const std::string& name, const std::optional<Secret
 }
 
 Outcome<std::string> recover_relay(OctetView file, const Secret& secret, const std::string& fingerprint,
-                                   const std::optional<std::string>& name, const std::optional<std::string>& replace) {
+                                   const std::optional<std::string>& name, const std::optional<std::string>& replace, bool foreign) {
     return call(identity_service, [&](sdbus::IConnection& connection) {
         auto options = options_of(name, replace);
+        if (foreign) options["foreign"] = sdbus::Variant{true};
         options["fingerprint"] = sdbus::Variant{fingerprint};
         sdbus::ObjectPath path;
         proxy(connection, identity_service)

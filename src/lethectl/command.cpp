@@ -20,6 +20,7 @@ constexpr std::array recover_options = {
     passphrase_file,
     Option{"--name", "NAME", "the relay's name here, instead of the one in the file"},
     replace,
+    Option{"--foreign", "", "take an export of another machine, or from before the vault had a new key: compare its Ed25519 identity"},
     Option{"--store", "", "recover the whole store that is on this machine: seal its vault to this TPM"},
     Option{"--fingerprint", "FINGERPRINT", "the relay's, as you know it; with --store that of one of its relays"},
     Option{"--generation", "N", "with --store: take the store although it is older than this machine; N is its own generation"},

@@ -18,6 +18,7 @@ Outcome<int> recover_store(const Invocation& invocation) {
     const auto key = invocation.option("key"), fingerprint = invocation.option("fingerprint");
     if (!invocation.arguments.empty() || !key || !fingerprint)
         return usage("--store takes no file, but --key FILE and --fingerprint FINGERPRINT of one of its relays");
+    if (invocation.has("foreign")) return usage("--foreign goes with an export file");
     std::vector<std::string> arguments{"--recover", *key, "--fingerprint", *fingerprint};
     if (const auto generation = invocation.option("generation")) arguments.insert(arguments.end(), {"--generation", *generation});
     if (invocation.has("insecure-boot")) arguments.push_back("--insecure-boot");
@@ -61,7 +62,7 @@ Outcome<int> identity_recover(const Invocation& invocation) {
     const auto secret = opener_of(invocation, *file);
     if (!secret) return std::unexpected(secret.error());
     const auto replace = invocation.option("replace");
-    const auto name = recover_relay(*file, *secret, *fingerprint, invocation.option("name"), replace);
+    const auto name = recover_relay(*file, *secret, *fingerprint, invocation.option("name"), replace, invocation.has("foreign"));
     if (!name) return std::unexpected(name.error());
     if (replace) {
         if (const auto refreshed = refresh_tor(*name, *replace); !refreshed) return std::unexpected(refreshed.error());

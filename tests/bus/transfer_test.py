@@ -155,7 +155,9 @@ def _(bench):
     not_done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], "--key", wrong, bench.folder / "a.lethe"), 2, public)
     not_done(bench.lethectl("identity", "recover", "--fingerprint", "0" * 40, "--key", bench.folder / "key", bench.folder / "a.lethe"), 2, "asked for")
     assert fingerprints(bench) == {}
-    done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], "--key", bench.folder / "key", bench.folder / "a.lethe"), known["a"][0])
+    not_done(bench.lethectl("identity", "recover", "--fingerprint", known["a"][0], "--key", bench.folder / "key", bench.folder / "a.lethe"), 2, "--foreign")
+    assert fingerprints(bench) == {}
+    done(bench.lethectl("identity", "recover", "--foreign", "--fingerprint", known["a"][0], "--key", bench.folder / "key", bench.folder / "a.lethe"), known["a"][0])
     assert fingerprints(bench) == known
     bench.restart()
     assert fingerprints(bench) == known

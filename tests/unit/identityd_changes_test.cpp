@@ -241,12 +241,15 @@ TEST_F(Transfer, ExportToTheRecoveryKeyComesBackOnAnotherMachine) {
     const auto secret = encode_recovery_secret(pair.secret_key);
     EXPECT_TRUE(
         is_error(there.service.recover_relay(*file, passphrase, alice_fingerprint, {}, {}), ErrorKind::invalid_argument, "recovery"));
-    const auto name = there.service.recover_relay(*file, secret, alice_fingerprint, {}, {});
+    using enum ForeignExport;
+    const auto name = there.service.recover_relay(*file, secret, alice_fingerprint, {}, {}, is_taken);
     ASSERT_TRUE(is_success(name));
     EXPECT_EQ(*name, "a");
     EXPECT_EQ(there.service.relays().at("a").fingerprints, alice().fingerprints);
-    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, alice_fingerprint, {}, {}), ErrorKind::already_exists, "--replace"));
-    EXPECT_TRUE(is_error(there.service.recover_relay(*file, secret, alice_fingerprint, "b", {}), ErrorKind::invalid_argument, "relay a"));
+    EXPECT_TRUE(
+        is_error(there.service.recover_relay(*file, secret, alice_fingerprint, {}, {}, is_taken), ErrorKind::already_exists, "--replace"));
+    EXPECT_TRUE(
+        is_error(there.service.recover_relay(*file, secret, alice_fingerprint, "b", {}, is_taken), ErrorKind::invalid_argument, "relay a"));
 }
 
 TEST_F(Transfer, ExportUnderAPassphraseComesBackUnderAnotherName) {
@@ -273,7 +276,34 @@ TEST_F(Transfer, AForgedExportIsRefusedByItsFingerprintBeforeAnythingIsWritten) 
     EXPECT_TRUE(service().relays().empty());
 }
 
-TEST_F(Transfer, AnExportOfAnotherVaultIsSaidToBeOne) {
+// The fingerprint that the operator spells out is of the RSA key.
+TEST_F(Transfer, AForgedExportWithTheRelaysRsaKeyIsRefusedAndChangesNothing) {
+    KeyFiles mixed = copy_of(bob().files);
+    mixed.insert_or_assign("secret_id_key", Secret::copy_of(alice().files.at("secret_id_key").expose()));
+    const auto keys = parse_key_files(std::move(mixed), Scrutiny::whole);
+    ASSERT_TRUE(is_success(keys));
+    const auto forged = seal_export("a", encode_identity(*keys), pair.public_key);
+    const auto secret = encode_recovery_secret(pair.secret_key);
+    const auto files = machine.files();
+    const auto refused = service().recover_relay(*forged, secret, alice_fingerprint, {}, {});
+    EXPECT_TRUE(is_error(refused, ErrorKind::invalid_argument, "--foreign"));
+    EXPECT_TRUE(is_error(refused, ErrorKind::invalid_argument, bob().fingerprints.ed25519_base64()));
+    EXPECT_EQ(machine.files(), files);
+    EXPECT_TRUE(service().relays().empty());
+}
+
+TEST_F(Transfer, AnExportFromBeforeANewVaultKeyIsForeign) {
+    ASSERT_TRUE(is_success(import("a", alice())));
+    const auto file = service().export_relay("a", passphrase.prefix(passphrase.size()));
+    ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
+    ASSERT_TRUE(is_success(set_recovery_key(pair.public_key)));
+    const auto files = machine.files();
+    EXPECT_TRUE(is_error(service().recover_relay(*file, passphrase, alice_fingerprint, {}, {}), ErrorKind::invalid_argument, "--foreign"));
+    EXPECT_EQ(machine.files(), files);
+    EXPECT_TRUE(is_success(service().recover_relay(*file, passphrase, alice_fingerprint, {}, {}, ForeignExport::is_taken)));
+}
+
+TEST_F(Transfer, AnExportOfAnotherVaultIsTakenOnTheOperatorsWordAndSaidToBeOne) {
     ASSERT_TRUE(is_success(import("a", alice())));
     const auto ours = service().export_relay("a", passphrase.prefix(passphrase.size()));
     ASSERT_TRUE(is_success(service().forget_relay("a", alice_fingerprint)));
@@ -282,10 +312,14 @@ TEST_F(Transfer, AnExportOfAnotherVaultIsSaidToBeOne) {
 
     Machine other{{}};
     Daemon there(other);
-    ASSERT_TRUE(is_success(there.service.recover_relay(*ours, passphrase, alice_fingerprint, {}, {})));
+    EXPECT_TRUE(is_error(there.service.recover_relay(*ours, passphrase, alice_fingerprint, {}, {}), ErrorKind::invalid_argument,
+                         "this vault did not make the export"));
+    EXPECT_TRUE(there.service.relays().empty());
+    ASSERT_TRUE(is_success(there.service.recover_relay(*ours, passphrase, alice_fingerprint, {}, {}, ForeignExport::is_taken)));
     EXPECT_THAT(there.reason("a"), HasSubstr("this vault did not make"));
     const auto unsigned_one = seal_export_with_passphrase("b", encode_identity(bob()), passphrase);
-    ASSERT_TRUE(is_success(service().recover_relay(*unsigned_one, passphrase, bob().fingerprints.rsa_hex(), {}, {})));
+    ASSERT_TRUE(
+        is_success(service().recover_relay(*unsigned_one, passphrase, bob().fingerprints.rsa_hex(), {}, {}, ForeignExport::is_taken)));
     EXPECT_THAT(service().relays().at("b").reason, HasSubstr("this vault did not make"));
 }
 

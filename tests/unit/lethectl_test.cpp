@@ -82,8 +82,22 @@ TEST(CommandLine, TakesAnOptionThatRepeatsInTheOrderGivenAndAnotherOnce) {
 }
 
 TEST(CommandLine, HelpOfACommandListsItsOptions) {
-    EXPECT_THAT(text_of({"identity", "recover", "--help"}), testing::HasSubstr("--fingerprint FINGERPRINT"));
+    for (const char* option : {"--fingerprint FINGERPRINT", "--generation N", "--foreign"})
+        EXPECT_THAT(text_of({"identity", "recover", "--help"}), testing::HasSubstr(option));
     EXPECT_THAT(text_of({"identity", "list", "--help"}), testing::Not(testing::HasSubstr("options:")));
+}
+
+TEST(CommandLine, OptionsOfARecoveryGoWithAStoreOrWithAFile) {
+    const auto expect_refused = [](const Arguments& words, const std::string& text) {
+        const auto refused = identity_recover(std::get<Call>(*parse(words)).invocation);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().exit_status, exit_usage);
+        EXPECT_EQ(refused.error().message, text);
+    };
+    expect_refused({"identity", "recover", "--generation", "3", "--fingerprint", "F", "a"}, "--generation goes with --store");
+    expect_refused({"identity", "recover", "--insecure-boot", "--fingerprint", "F", "a"}, "--insecure-boot goes with --store");
+    expect_refused({"identity", "recover", "--store", "--foreign", "--key", "a", "--fingerprint", "F"},
+                   "--foreign goes with an export file");
 }
 
 TEST(CommandLine, AResetOfTheStateDoesNothingWithoutItsOption) {
