@@ -205,11 +205,13 @@ Result<void> Anchor::expect_newest(std::optional<std::uint64_t> accepted) {
     if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
     standing_.counted = counted.value_or(0);
     if (standing_.counted != 0) return expect_counted();
-    if (!TRY(index_exists(*tpm_, other_than(handles_).anchor))) return {};
+    // The key of before the last has the same handles as the present one.
+    const std::uint32_t others = counted ? other_than(handles_).anchor : handles_.anchor;
+    if (!TRY(index_exists(*tpm_, others))) return {};
     return fail(
         ErrorKind::rollback,
         "the store is of another vault key than the one that this TPM counts for (NV index {:#x}): it may be older than the key. {}",
-        other_than(handles_).anchor, way_of_recovery(standing_.generation));
+        others, way_of_recovery(standing_.generation));
 }
 
 // announce_adoption() makes the snapshots' counter last: power went before that, and nothing has been counted. Whoever can remove it could

@@ -268,9 +268,17 @@ TEST_F(ReenrollOlderStore, IsTakenByATpmThatHasCountedNothingOfIt) {
     BootedTpm tpm(2);
     FakePcrlock of_new(tpm);
     EXPECT_TRUE(is_success(run(tpm, of_new)));
+}
+
+// Another vault's, on a machine that was enrolled; or that of a key two keys later, which has the same handles.
+TEST_F(ReenrollOlderStore, IsRefusedByATpmThatCountsForAnotherKey) {
     BootedTpm used(3);
     for (const auto handle : {first_handles.snapshots, first_handles.anchor}) ASSERT_TRUE(used.counter_define(handle, Secret::random(32)));
     FakePcrlock of_used(used);
+    const auto before = files();
+    EXPECT_TRUE(is_error(run(used, of_used), ErrorKind::rollback, "another vault key"));
+    EXPECT_EQ(files(), before);
+    accepted = generation;
     EXPECT_TRUE(is_success(run(used, of_used)));
 }
 
