@@ -259,6 +259,8 @@ class Machine:
             arguments += ["-fw_cfg", f"name={name},string=" + value.replace(",", ",,")]
         run["qemu"] = spawn(arguments, "qemu.log")
         Path("run.json").write_text(json.dumps(run))
+        # Whoever asks it something next finds it there; of one that has ended at once, qemu.log says why.
+        wait_for("QEMU's socket", 60, lambda: Path("qmp.sock").exists() or not alive(run["qemu"]))
 
     def boot_device(self, dhcp):
         """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server.
