@@ -52,7 +52,7 @@ class FreezeLane:
         for version, (name, (script, reason, then)) in zip(self.versions, ATTACKS.items()):
             if not self.check(f"the old release leaves the policy in spite of {name}", partial(self.attack, version, script, reason, then)):
                 return
-        hidden, elsewhere, false, other = self.versions[-4:]
+        hidden, false, other, elsewhere = self.versions[-4:]
         self.check("the old release leaves the policy in spite of variables that hide where the new one came from", lambda: self.hidden(hidden))
         self.check("the old release in the new one's file is none of the new one", lambda: self.false_name(false))
         if self.check("a release that runs under another name is kept, and a person is told", lambda: self.other_name(other)):
