@@ -132,7 +132,9 @@ class FreezeLane:
         self.machine.down()
         file = next(path for path in self.machine.files("/EFI/Linux") if f"lethe_{version}+3" in path)
         beside = self.machine.files(f"/EFI/Linux/lethe_{version}.efi.extra.d")
-        add_xbootldr(self.machine, {path.lstrip("/"): self.machine.get(path) for path in (file, *beside)})
+        # The stub takes them from the partition that it came from.
+        of_all = self.machine.files("/loader/credentials") + self.machine.files("/loader/addons")
+        add_xbootldr(self.machine, {path.lstrip("/"): self.machine.get(path) for path in (file, *beside, *of_all)})
         for path in (file, *beside):
             self.machine.vm("esp", "rm", path)
         self.machine.up()

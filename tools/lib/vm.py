@@ -220,7 +220,7 @@ class Machine:
         subprocess.run(["virt-fw-vars", "--loglevel", "error", "-i", OVMF / "OVMF_VARS_4M.fd", "-o", "OVMF_VARS.fd",
                         "--set-pk", OWNER, keys / "PK.pem", "--add-kek", OWNER, keys / "KEK.pem", "--add-db", OWNER, keys / "db.pem", "--secure-boot"], check=True)
 
-    def start(self, smbios=(), count_instructions=False, date=None, fw_cfg=(), dhcp=None, option_rom=None):
+    def start(self, smbios=(), count_instructions=False, date=None, fw_cfg=(), dhcp=None):
         for path in Path(".").glob("*.sock"):
             path.unlink()
         console = Path("console.log")
@@ -244,7 +244,7 @@ class Machine:
             "-drive", "if=pflash,format=raw,unit=1,file=OVMF_VARS.fd",
             *self.boot_device(dhcp),
             "-chardev", "socket,id=tpm,path=swtpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
-            "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng" + (f",romfile={option_rom}" if option_rom else ""),
+            "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
             *chardev("serial", "logfile=console.log,logappend=on"), "-serial", "chardev:serial",
             "-device", "virtio-balloon-pci,id=balloon",
             "-device", "virtio-serial-pci",
@@ -493,12 +493,11 @@ class Agent(Channel):
 
 def up(options):
     machine = Machine(options.name, must_exist=False)
-    option_rom = options.option_rom and Path(options.option_rom).resolve()
     machine.enter()
     machine.must_be_off()
     machine.cut()  # a TPM left over
     machine.prepare(options)
-    machine.start(options.smbios, options.count_instructions, options.date, options.fw_cfg, options.dhcp, option_rom)
+    machine.start(options.smbios, options.count_instructions, options.date, options.fw_cfg, options.dhcp)
     if not options.no_wait:
         machine.wait_until_up(options.limit)
 
@@ -673,7 +672,6 @@ def main():
                      help="setup: the firmware has no keys yet and waits for some (default: as before, on for a new machine)")
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
-    sub.add_argument("--option-rom", metavar="FILE", help="a card with this option ROM, for this start only")
     sub.add_argument("--fw-cfg", action="append", default=[], metavar="NAME=STRING", help="a file of QEMU's firmware configuration, likewise")
     sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -netdev user), likewise")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
