@@ -22,6 +22,12 @@ std::string way_of_recovery(std::uint64_t generation) {
                        generation);
 }
 
+/// 0 as well where another vault's counter is in the place.
+Result<std::uint64_t> of_this_vault(const Result<std::uint64_t>& counted) {
+    if (!counted && counted.error().kind == ErrorKind::wrong_state) return 0;
+    return counted;
+}
+
 Error older(const StoreStanding& standing) {
     return {ErrorKind::rollback, std::format("the store is older than this machine: it is generation {}, and the TPM has counted to {}. {}",
                                              standing.generation, standing.counted, way_out(standing.generation))};
@@ -188,9 +194,7 @@ Result<void> Anchor::open_by_count(std::uint64_t count, const Slots& slots) {
 
 Result<bool> Anchor::is_announced(UnderWay mark) {
     if (mark != UnderWay::adoption) return false;
-    const auto counted = count();
-    if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
-    standing_.counted = counted.value_or(0);
+    standing_.counted = TRY(of_this_vault(count()));
     return standing_.counted != 0 && TRY(read_adoption_proof(*tpm_)) == prove_adoption(authorisation_, standing_.counted);
 }
 
@@ -230,9 +234,7 @@ Result<void> Anchor::expect_counted() {
 
 Result<void> Anchor::announce_adoption() {
     TRY(look_at_store());
-    const auto counted = count();
-    if (!counted && counted.error().kind != ErrorKind::wrong_state) return std::unexpected(counted.error());
-    standing_.counted = counted.value_or(0);
+    standing_.counted = TRY(of_this_vault(count()));
     fresh_ = false;
     if (standing_.counted == 0) TRY(renew_counter());
     TRY(set_adoption(*tpm_, prove_adoption(authorisation_, standing_.counted)));
@@ -296,9 +298,7 @@ Result<void> Anchor::accept(std::uint64_t generation, std::chrono::sys_seconds n
     TRY(expect_no_enrolment(TRY(read_mark(*tpm_))));
     if (generation != standing_.generation)
         return fail(invalid_argument, "this store is generation {}, not {}: nothing has been adopted", standing_.generation, generation);
-    const auto counted = count();
-    if (!counted && counted.error().kind != wrong_state) return std::unexpected(counted.error());
-    standing_.counted = counted.value_or(0);
+    standing_.counted = TRY(of_this_vault(count()));
     if (standing_.counted == 0 && !standing_.enrolled) standing_.taken_over = true;
     standing_.awaits_takeover = false;
     const auto adopted = standing_.counted == 0 ? begin_counting(now) : adopt_next(now);
