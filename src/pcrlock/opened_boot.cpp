@@ -44,6 +44,19 @@ Result<void> unlock_opening(Pcrlock& pcrlock) {
 
 std::size_t values_of_one_boot(const AdmittedPcr& config) { return std::ranges::contains(config.values, Digest{}) ? 4 : 2; }
 
+std::vector<Digest> config_values(std::span<const Record> records) {
+    const auto after = [&](std::initializer_list<std::string_view> words) {
+        Digest value{};
+        for (const std::string_view word : words) value = extended(value, record_of(word).digest);
+        for (const Record& record : records)
+            if (record.pcr == pcr::kernel_config) value = extended(value, record.digest);
+        return value;
+    };
+    std::vector<Digest> values{after({}), after({opened_word})};
+    if (values.front() == Digest{}) values.insert(values.end(), {after({opening_word}), after({opened_word, opening_word})});
+    return values;
+}
+
 bool was_opened(const EventLog& log) { return std::ranges::any_of(log.events, is_word); }
 
 Result<PcrValues> before_opening(PcrValues present, const EventLog& log) {

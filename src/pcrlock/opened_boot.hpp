@@ -24,6 +24,10 @@ Result<void> unlock_opening(Pcrlock& pcrlock);
 /// How many values of PCR 12 a policy with those components has for one boot.
 std::size_t values_of_one_boot(const AdmittedPcr& config);
 
+/// The values of PCR 12 that systemd-pcrlock predicts for one boot with those components.
+/// @param records  of the release; those of PCR 12 count.
+std::vector<Digest> config_values(std::span<const Record> records);
+
 /// Whether the vault was opened in this boot.
 bool was_opened(const EventLog& log);
 

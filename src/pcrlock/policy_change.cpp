@@ -1,5 +1,7 @@
 #include "pcrlock/policy_change.hpp"
 
+#include <algorithm>
+
 #include "pcrlock/gate.hpp"
 #include "pcrlock/opened_boot.hpp"
 #include "pcrlock/proof.hpp"
@@ -15,6 +17,17 @@ Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy&
     return prove(policy, change.pcrs, boots, content);
 }
 
+// The slot that has this file already, by its generation: all of it that a boot needs. The rest anyone can have changed who writes the
+// disk.
+Result<std::optional<std::uint64_t>> find_slot(const Store& store, const PolicyFile& file) {
+    const auto files = read_policy_files(store);
+    if (!files && files.error().kind != ErrorKind::not_found) return std::unexpected(files.error());
+    if (!files) return std::nullopt;
+    const auto found = std::ranges::find_if(
+        *files, [&](const PolicyFile& slot) { return slot.nv_handle == file.nv_handle && slot.policy == file.policy; });
+    return found == files->end() ? std::nullopt : std::optional(found->generation);
+}
+
 }  // namespace
 
 Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<const unsigned> pcrs, const PolicyKeys& keys,
@@ -28,6 +41,13 @@ Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<con
     return file;
 }
 
+Result<void> make_ready(Store& store, const PolicyFile& in_force, const PcrPolicy& next) {
+    const PolicyFile file = TRY(with_policy(in_force, next));
+    if (const auto slot = TRY(find_slot(store, file))) return {};
+    TRY(write_policy_slot(store, file, in_force));
+    return {};
+}
+
 Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const PolicyFile& in_force, const PolicyKeys& keys,
                                  const PolicyChange& change) {
     const EventLog log = TRY(pcrlock.log());
@@ -38,8 +58,9 @@ Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const
     if (in_force.policy == wanted) return in_force;
 
     PolicyFile candidate = TRY(with_policy(in_force, wanted));
-    candidate.generation = TRY(write_policy_slot(store, candidate, in_force));
-    TRY(write_policy_copy(store, keys, candidate));
+    const auto ready = TRY(find_slot(store, candidate));
+    candidate.generation = ready ? *ready : TRY(write_policy_slot(store, candidate, in_force));
+    if (const auto copied = write_policy_copy(store, keys, candidate); !copied && !ready) return std::unexpected(copied.error());
     const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, keys, log);
     // What the index holds has to be in the store, whatever is wrong with it: without its file no boot opens the vault.
     if (const auto written = pcrlock.policy_file(); written && written->policy != wanted && written->policy != in_force.policy)

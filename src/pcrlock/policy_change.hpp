@@ -20,9 +20,16 @@ struct PolicyChange {
     std::vector<PcrValues> boots;  ///< to which it has to open the vault, at each moment at which that is opened; besides the present boot
 };
 
+/// Writes the file of a policy that comes next into the slot that does not hold the one in force, so that change_policy() to it writes to
+/// the NV index alone: a disk that refuses to write by then cannot hold the policy that is in force now.
+/// @param in_force  as change_policy() returned it.
+/// @error io
+Result<void> make_ready(Store& store, const PolicyFile& in_force, const PcrPolicy& next);
+
 /// Changes the policy in the NV index, so that power can go at any instant: the policy file that systemd-pcrlock is going to write is in
 /// the store, beside the one in force and with its encrypted copy, before the index is written. Proves afterwards that the vault opens to
-/// the present boot and to all of `change.boots`. Nothing to do when that policy is in force already.
+/// the present boot and to all of `change.boots`. Nothing to do when that policy is in force already. Where the file was made ready the
+/// store need not be written: a copy that cannot be is made by repair_policy_file() later.
 ///
 /// @param in_force  as repair_policy_file() has found it.
 /// @return the file that is in force, from the store.

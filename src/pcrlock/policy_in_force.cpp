@@ -65,6 +65,11 @@ Result<std::optional<PolicyFile>> confirmed_slot(Tpm& tpm, const Store& store, s
     return std::unexpected(file.error());
 }
 
+// A disk that refuses to write must not keep the policy as it is: what is known of it is enough to write the next one to the TPM.
+std::string cannot_write(std::string_view what, const Error& error) {
+    return std::format("{} cannot be written to the store: {}; check the file system of the ESP", what, error.message);
+}
+
 }  // namespace
 
 Result<std::uint64_t> write_policy_slot(Store& store, const PolicyFile& file, const PolicyFile& in_force) {
@@ -96,19 +101,22 @@ Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const Polic
     auto slot = TRY(confirmed_slot(tpm, store, keys.index));
     auto copy = TRY(confirmed_copy(tpm, store, keys));
     if (slot && !copy) {
-        TRY(write_policy_copy(store, keys, *slot));
-        return PolicyFileInForce{std::move(*slot), {}};
+        const auto written = write_policy_copy(store, keys, *slot);
+        return PolicyFileInForce{std::move(*slot), written ? "" : cannot_write("the encrypted copy of the policy file", written.error())};
     }
     if (slot && slot->json == copy->json) return PolicyFileInForce{std::move(*slot), {}};
     if (copy) {
-        copy->generation = TRY(write_policy_slot(store, *copy, slot.value_or(*copy)));
-        return PolicyFileInForce{std::move(*copy),
-                                 slot ? "the policy file in the store had been changed, and was put back from its encrypted copy"
-                                      : "the policy file in the store was lost or had been replaced by an older one, and was "
-                                        "put back from its encrypted copy"};
+        const auto written = write_policy_slot(store, *copy, slot.value_or(*copy));
+        copy->generation = written ? *written : slot ? slot->generation : 0;
+        std::string what = slot ? "the policy file in the store had been changed"
+                                : "the policy file in the store was lost or had been replaced by an older one";
+        what += written ? ", and was put back from its encrypted copy" : "; " + cannot_write("its encrypted copy", written.error());
+        return PolicyFileInForce{std::move(*copy), std::move(what)};
     }
-    return PolicyFileInForce{TRY(policy_file_from_tpm(tpm, keys.index)),
-                             "the policy file in force was lost with its copy; the policy is written again for the running release"};
+    return PolicyFileInForce{
+        TRY(policy_file_from_tpm(tpm, keys.index)),
+        "the policy file in force was lost with its copy; the policy is written again for the running release, without PCRs that "
+        "`--pcr` had added: enrol again to have them back"};
 }
 
 }  // namespace lethe

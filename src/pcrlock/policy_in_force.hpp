@@ -31,7 +31,8 @@ Result<void> drop_files_of_other_indices(Tpm& tpm, Store& store, std::uint32_t i
 
 /// Finds the policy file in force and repairs what is damaged: a slot whose file is not the one of the copy, a copy that is missing (stores
 /// of earlier releases have none), both slots when neither is in force and the copy is. When all are lost, the file is made again from the
-/// TPM, without any value of a PCR: enough to write the next policy with its PIN, and admitting nothing by itself.
+/// TPM, without any value of a PCR: enough to write the next policy with its PIN, and admitting nothing by itself. What cannot be written
+/// is said in `repaired`.
 ///
 /// @error not_found  the index is not defined.
 /// @error io

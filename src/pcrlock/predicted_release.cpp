@@ -70,6 +70,18 @@ bool admits_one_release(const PcrPolicy& policy) {
     return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
+PcrPolicy policy_of_one(const PcrPolicy& both, std::span<const Record> records, std::span<const PcrValues> boots) {
+    const std::vector<Digest> config = config_values(records);
+    PcrPolicy one = both;
+    for (auto& [pcr, values] : one) {
+        std::erase_if(values, [&](const Digest& value) {
+            if (pcr == pcr::kernel_config) return !std::ranges::contains(config, value);
+            return std::ranges::none_of(boots, [&](const PcrValues& boot) { return boot.contains(pcr) && boot.at(pcr) == value; });
+        });
+    }
+    return one;
+}
+
 bool is_as_before(const PcrPolicy& alone, const PcrPolicy& both) {
     return std::ranges::any_of(both, [&](const AdmittedPcr& admitted) {
         const auto found = std::ranges::find(alone, admitted.pcr, &AdmittedPcr::pcr);

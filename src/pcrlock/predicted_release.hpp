@@ -27,6 +27,11 @@ Result<std::vector<PcrValues>> boots_of(std::span<const Record> records, const E
 /// Whether a policy admits one release with one set of files beside it: no more values than one boot of it has.
 bool admits_one_release(const PcrPolicy& policy);
 
+/// The policy that is going to admit one release alone: what a policy of two has of it, in that order, in which systemd-pcrlock finds the
+/// values again when it predicts that release alone.
+/// @param records  of the release. @param boots  of it, as boots_of() returns them.
+PcrPolicy policy_of_one(const PcrPolicy& both, std::span<const Record> records, std::span<const PcrValues> boots);
+
 /// Whether a boot that is now admitted alone is, in any PCR, as the boot in which the policy of both was made. systemd-pcrlock puts the
 /// values of the release that ran then first (lock_running_boot()), and the digest that the TPM holds is of their order.
 bool is_as_before(const PcrPolicy& alone, const PcrPolicy& both);

@@ -91,10 +91,13 @@ Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candi
     const EventLog log = TRY(ports.pcrlock.log());
     const PcrValues present = TRY(machine.present(log));
     PolicyChange change{machine.pcrs, TRY(boots_of(running, log, running, present))};
-    if (candidate) std::ranges::move(TRY(boots_of(candidate->records, log, running, present)), std::back_inserter(change.boots));
+    std::vector<PcrValues> candidate_boots;
+    if (candidate) candidate_boots = TRY(boots_of(candidate->records, log, running, present));
+    std::ranges::copy(candidate_boots, std::back_inserter(change.boots));
     const PolicyKeys keys = TRY(ports.policy_keys());
     machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, machine.in_force, keys, change));
-    return {};
+    if (!candidate) return {};
+    return make_ready(machine.store, machine.in_force, policy_of_one(machine.in_force.policy, candidate->records, candidate_boots));
 }
 
 // All that the log has of this boot since the firmware started a boot loader, as of an image that came over the network.

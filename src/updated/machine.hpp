@@ -50,8 +50,9 @@ struct Candidate {
     std::vector<Record> records;
 };
 
-/// Makes the policy of the running boot and, with one, of a candidate: components, gate, policy, proof.
-/// @error as lock_running_boot(), change_policy()
+/// Makes the policy of the running boot and, with one, of a candidate: components, gate, policy, proof. That of the candidate alone is made
+/// ready then.
+/// @error as lock_running_boot(), change_policy(), make_ready()
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate);
 
 /// Makes the policy of the running boot alone from what was measured, whatever lies on the ESP. Nothing to do when it is so already, and

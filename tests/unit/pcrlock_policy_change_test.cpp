@@ -5,6 +5,7 @@
 
 #include "fake_pcrlock.hpp"
 #include "recorded_disk.hpp"
+#include "refusing_ports.hpp"
 
 namespace lethe {
 namespace {
@@ -43,9 +44,11 @@ protected:
     PolicyChanges() {
         tpm.set_pcr(4, digest_of(4));
         tpm.set_pcr(11, digest_of(11));
-        store = std::make_unique<Store>(std::make_unique<RecordedDisk>(medium, [this](const std::string& what) {
+        auto disk = std::make_unique<RecordedDisk>(medium, [this](const std::string& what) {
             if (what.starts_with("write ")) steps.push_back(what);
-        }));
+        });
+        store = std::make_unique<Store>(
+            std::make_unique<RefusingDisk>(std::move(disk), [this](const std::string& what) { return writes(what); }));
         tpm.authorize(policy_index_handle, present);
         EXPECT_TRUE(store->write_framed(policy_id, as_octets(policy_json(present))));
         steps.clear();
@@ -76,6 +79,8 @@ protected:
     std::vector<PcrValues> boots{{{4, digest_of(0x14)}, {11, digest_of(0x21)}}};
     PolicyKeys keys = VaultKey(Secret(32)).policy_keys();
     std::vector<std::string> steps;
+    const Refuse accept = [](const std::string&) -> Result<void> { return {}; };
+    Refuse writes = accept;
     Medium medium;
     FakeTpm tpm;
     std::unique_ptr<Store> store;
@@ -107,6 +112,39 @@ TEST_F(PolicyChanges, LeaveTheSlotInForceAlone) {
     EXPECT_THAT(steps, ElementsAre("write policy.a", "write policy-copy.a", "index"));
     EXPECT_THAT(generations(), ElementsAre(4, 3));
     EXPECT_EQ(in_force(), present);
+}
+
+TEST_F(PolicyChanges, ThatWereMadeReadyNeedNoDisk) {
+    const PolicyFile changed = change().value();
+    const PcrPolicy other{{4, {digest_of(0x14)}}, {11, {digest_of(0x21)}}};
+    steps.clear();
+    ASSERT_TRUE(make_ready(*store, changed, other));
+    EXPECT_THAT(steps, ElementsAre("write policy.a"));
+    ASSERT_TRUE(make_ready(*store, changed, other));
+    EXPECT_THAT(steps, ElementsAre("write policy.a")) << "once is enough";
+    EXPECT_EQ(in_force(), both);
+
+    tpm.set_pcr(4, digest_of(0x14));
+    tpm.set_pcr(11, digest_of(0x21));
+    pcrlock.wanted = other;
+    writes = [](const std::string& what) -> Result<void> {
+        if (what.starts_with("write ")) return fail(ErrorKind::io, "the disk refuses to write");
+        return {};
+    };
+    const auto alone = change();
+    ASSERT_TRUE(alone) << alone.error().message;
+    EXPECT_THAT(steps, ElementsAre("index"));
+    EXPECT_EQ(in_force(), other);
+    const auto found = repair_policy_file(tpm, *store, keys);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->file.policy, other);
+    EXPECT_THAT(found->repaired, HasSubstr("the disk refuses to write"));
+
+    writes = accept;
+    EXPECT_THAT(repair_policy_file(tpm, *store, keys)->repaired, IsEmpty());
+    ASSERT_TRUE(store->erase(policy_id));
+    EXPECT_THAT(repair_policy_file(tpm, *store, keys)->repaired, HasSubstr("put back from its encrypted copy"));
+    EXPECT_EQ(in_force(), other);
 }
 
 TEST_F(PolicyChanges, AreNoneWhenThePolicyIsInForce) {

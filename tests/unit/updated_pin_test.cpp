@@ -81,6 +81,37 @@ TEST_F(PolicyFiles, DamagedBetweenStagingAndTrialDoNotFreezeThePolicy) {
     expect_shut_out("1");
 }
 
+// Of a disk that refuses to write from the staging on, and of one that was damaged before as well.
+TEST_F(PolicyFiles, AreReadyForTheTrialWhateverTheDiskRefuses) {
+    for (const bool damaged : {false, true}) {
+        SCOPED_TRACE(damaged ? "damaged" : "whole");
+        const std::string version = damaged ? "3" : "2";
+        stage(version);
+        if (damaged) damage_own_pin();
+        machine.read_only = {"lethe_" + version + "+3.efi"};
+        machine.refuse = [](const std::string& what) -> Result<void> {
+            for (const char* verb : {"write ", "sync ", "remove ", "rename ", "make "})
+                if (what.starts_with(verb)) return fail(ErrorKind::io, "the disk refuses: {}", what);
+            return {};
+        };
+        machine.boot_until_it_stays();
+        EXPECT_EQ(machine.version(), version);
+        EXPECT_FALSE(machine.committed) << "nothing says that the disk refuses to write";
+        EXPECT_EQ(machine.service().status().policy, PolicyState::running) << machine.service().status().reason;
+        EXPECT_THAT(machine.service().status().admitted, ElementsAre(version));
+        EXPECT_THAT(machine.service().status().reason, HasSubstr("the disk refuses"));
+        EXPECT_EQ(machine.vault(), machine.state.vault);
+        ASSERT_TRUE(machine.boot());
+        EXPECT_TRUE(machine.opened) << "the next boot has lost the policy file";
+
+        machine.refuse = [](const std::string&) -> Result<void> { return {}; };
+        machine.read_only.clear();
+        machine.boot_until_it_stays();
+        expect_runs_alone(version);
+    }
+    expect_shut_out("1");
+}
+
 TEST_F(PolicyFiles, DamagedBeforeStagingAreRepairedAndReported) {
     stage("2");
     ASSERT_TRUE(machine.service().abort());
@@ -115,7 +146,8 @@ TEST_F(PolicyFiles, LostWithTheirCopyAreMadeAgainFromTheTpm) {
     lose("policy");
     lose("policy-copy");
     machine.service().settle();
-    EXPECT_THAT(machine.service().status().reason, HasSubstr("was lost with its copy"));
+    EXPECT_THAT(machine.service().status().reason,
+                AllOf(HasSubstr("was lost with its copy"), HasSubstr("without PCRs that `--pcr` had added")));
     EXPECT_EQ(machine.service().status().policy, PolicyState::running);
     ASSERT_TRUE(machine.boot());
     EXPECT_TRUE(machine.opened);

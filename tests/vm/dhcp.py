@@ -1,4 +1,4 @@
-"""A DHCP server that answers a running machine instead of QEMU's own, which cannot offer a time server.
+"""A DHCP server and a router that answer a running machine instead of QEMU's own, which cannot offer a time server.
 
 QEMU's filters lead what the machine's network card sends to one socket, and give the card what another socket says.
 """
@@ -9,6 +9,8 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+
+import dhcp6
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools/lib"))
 import vm
@@ -88,7 +90,7 @@ def serve(sent, given):
     try:
         while True:
             frame = read_exactly(sent, struct.unpack(">I", read_exactly(sent, 4))[0])
-            if said := answer(frame):
+            if said := dhcp6.answer(frame) if frame[12:14] == b"\x86\xdd" else answer(frame):
                 given.sendall(struct.pack(">I", len(said)) + said)
     except (EOFError, OSError):
         pass

@@ -4,18 +4,17 @@ old release in the policy."""
 import re
 from functools import partial
 
-from inputs import add_xbootldr, keep_in_firmware
+from attacker import LOADER, add_xbootldr, keep_in_firmware, utf16
 from machine import Machine, credentials
 from state_checks import until
-from update_steps import PRESENT, reboot, release, releases, shown, stage, version_of
+from update_steps import PRESENT, expect_kept, reboot, release, releases, shown, stage, version_of
 
 EFIVARS = "/sys/firmware/efi/efivars"
-LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
 def lasting(name, text):
     """A script that sets a variable of the boot loader's as another system would: it outlives boots."""
-    octets = "".join(f"\\x{octet:02x}" for octet in bytes([7, 0, 0, 0]) + (text + "\0").encode("utf-16-le"))
+    octets = "".join(f"\\x{octet:02x}" for octet in bytes([7, 0, 0, 0]) + utf16(text))
     return f"printf '{octets}' >{EFIVARS}/{name}-{LOADER}"
 
 
@@ -44,7 +43,7 @@ class FreezeLane:
     def __init__(self, check, machines):
         self.check, self.machines = check, machines
         self.kept = version_of(PRESENT)
-        self.versions = [f"{self.kept}.{number}" for number in range(1, len(ATTACKS) + 5)]
+        self.versions = [f"{self.kept}.{number}" for number in range(1, len(ATTACKS) + 6)]
 
     def run(self):
         if not self.check("a machine runs a release, and is offered others", self.enrol):
@@ -52,7 +51,8 @@ class FreezeLane:
         for version, (name, (script, reason, then)) in zip(self.versions, ATTACKS.items()):
             if not self.check(f"the old release leaves the policy in spite of {name}", partial(self.attack, version, script, reason, then)):
                 return
-        hidden, false, other, elsewhere = self.versions[-4:]
+        unwritable, hidden, false, other, elsewhere = self.versions[-5:]
+        self.check("the old release leaves the policy in spite of a disk that refuses to write", lambda: self.unwritable(unwritable))
         self.check("the old release leaves the policy in spite of variables that hide where the new one came from", lambda: self.hidden(hidden))
         self.check("the old release in the new one's file is none of the new one", lambda: self.false_name(false))
         if self.check("a release that runs under another name is kept, and a person is told", lambda: self.other_name(other)):
@@ -103,19 +103,35 @@ class FreezeLane:
         assert releases(self.machine) == {"other.efi"}, releases(self.machine)
         assert self.machine.sh("lethectl status")[0] == 3
 
+    def unwritable(self, version):
+        """From the trial on. What the policy needs of the disk lies there since the staging."""
+        stage(self.machine, f"{version}.efi")
+        self.machine.down()
+        self.machine.up("--qemu=-set", "--qemu=drive.disk.readonly=on")
+        assert self.relay() == self.identity
+        until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
+        assert self.machine.ok("cat /sys/block/vda/ro") == "1"
+        said = shown(self.machine)
+        assert said["running"]["version"] == version and said["policy_state"] == "running" and said["admitted"] == [version], said
+        assert "goes on counting boots" in said["reason"] and "cannot be written" in said["reason"], said
+        assert self.machine.sh("lethectl status")[0] == 3
+        self.machine.down()
+        self.machine.up()
+        assert self.relay() == self.identity
+        expect_kept(self.machine, version)
+        self.kept = version
 
     def hidden(self, version):
         """The firmware refuses to let boot loader and stub set theirs; once these are removed, nothing says that there is an ESP."""
         stage(self.machine, f"{version}.efi")
         self.machine.down()
-        for name, content in (("StubImageIdentifier", r"\EFI\Linux\evil.efi"), ("LoaderDevicePartUUID", "evil"),
-                              ("LoaderBootCountPath", r"\EFI\Linux\lethe_9.9+3.efi")):
-            keep_in_firmware(self.machine, name, (content + "\0").encode("utf-16-le"))
+        kept = {"StubImageIdentifier": r"\EFI\Linux\evil.efi", "LoaderDevicePartUUID": "evil", "LoaderBootCountPath": r"\EFI\Linux\lethe_9.9+3.efi"}
+        keep_in_firmware(self.machine, {f"{name}-{LOADER}": utf16(content) for name, content in kept.items()})
         self.machine.up()
         until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
         said = shown(self.machine)
         assert said["running"]["version"] == version and said["policy_state"] == "running" and said["admitted"] == [version], said
-        assert all(name in said["reason"] for name in ("StubImageIdentifier", "LoaderDevicePartUUID", "LoaderBootCountPath")), said
+        assert all(name in said["reason"] for name in kept), said
         assert {name.lower() for name in releases(self.machine)} == {f"lethe_{version}.efi"}, releases(self.machine)
         self.kept = version
 

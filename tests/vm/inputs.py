@@ -9,35 +9,28 @@ import re
 import shlex
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import uuid
 from pathlib import Path
 
+import attacker
 import dhcp
+import dhcp6
 import uki
+import uki_tree
+from attacker import EVIL_UNIT, GLOBAL, LOADER, addon, driver, keep_in_firmware, utf16
 from machine import Machine, credentials
 from prediction import without_tries
 from state_checks import until
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools/lib"))
-import enrolment
-import uki_tree
-
 RELAYS = ("a", "b")
 SYSTEMD = "8cf2644b-4b0b-428f-9387-6d876050dc67"
-LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
-GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
-NON_VOLATILE = struct.pack("<I", 7)  # for the boot loader and for the system
-EVIL_UNIT = "[Service]\nType=oneshot\nExecStart=/bin/touch /run/evil\n"
+CRASH = "cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0"  # of the kernel
 DROP_IN = "/run/systemd/network/80-ethernet.network.d"
-DRIVER, ADDON = "/EFI/systemd/drivers/evilx64.efi", "/loader/addons/evil.addon.efi"
-
-
-def text(string):
-    return (string + "\0").encode("utf-16-le")
+DRIVER, ADDON, OTHER_DRIVER = "/EFI/systemd/drivers/evilx64.efi", "/loader/addons/evil.addon.efi", "/EFI/evil.efi"
+# The firmware loads this driver by itself, before anything that it boots.
+DRIVER_OPTION = {f"Driver0000-{GLOBAL}": attacker.load_option(OTHER_DRIVER), f"DriverOrder-{GLOBAL}": struct.pack("<H", 0)}
 
 
 ENTRY_DEFAULT = "LoaderEntryDefault"
@@ -46,16 +39,19 @@ KERNEL_IMAGE = "StubPcrKernelImage"
 ONCE = ("LoaderEntryOneShot", "LoaderConfigTimeoutOneShot")
 # What somebody who has booted any other system leaves in the firmware for good.
 VARIABLES = {
-    f"SystemdOptions-{SYSTEMD}": text("root=/dev/vdb rootfstype=erofs systemd.setenv=LETHE_EVIL=1 systemd.tpm2_wait=1"),
-    f"HibernateLocation-{SYSTEMD}": text(json.dumps({"uuid": str(uuid.UUID(int=1)), "offset": 0, "kernelVersion": "1", "osReleaseId": "debian"})),
-    f"FactoryReset-{SYSTEMD}": text("yes"),
-    f"{ENTRY_DEFAULT}-{LOADER}": text("evil.efi"),
-    f"{ONCE[0]}-{LOADER}": text("lethe_0.1.0.efi@1"),  # a profile that no release has
-    f"{ONCE[1]}-{LOADER}": text("1"),
-    f"LoaderConfigTimeout-{LOADER}": text("2"),
-    f"LoaderConfigConsoleMode-{LOADER}": text("0"),
+    f"SystemdOptions-{SYSTEMD}": utf16("root=/dev/vdb rootfstype=erofs systemd.setenv=LETHE_EVIL=1 systemd.tpm2_wait=1"),
+    f"HibernateLocation-{SYSTEMD}": utf16(json.dumps({"uuid": str(uuid.UUID(int=1)), "offset": 0, "kernelVersion": "1", "osReleaseId": "debian"})),
+    f"FactoryReset-{SYSTEMD}": utf16("yes"),
+    f"{ENTRY_DEFAULT}-{LOADER}": utf16("evil.efi"),
+    f"{ONCE[0]}-{LOADER}": utf16("lethe_0.1.0.efi@1"),  # a profile that no release has
+    f"{ONCE[1]}-{LOADER}": utf16("1"),
+    f"LoaderConfigTimeout-{LOADER}": utf16("2"),
+    f"LoaderConfigConsoleMode-{LOADER}": utf16("0"),
     f"LoaderSystemToken-{LOADER}": bytes(32),
     f"MokListRT-{SHIM}": b"",  # with a certificate
+    # To look for capsules on the ESP, for one and for other times of revocation.
+    f"OsIndications-{GLOBAL}": struct.pack("<Q", 0x0E),
+    f"dump-type0-1-1-1700000000-C-{CRASH}": b"evil",
 }
 LOADER_CONF, RANDOM_SEED, ENTRY = "/loader/loader.conf", "/loader/random-seed", "/loader/entries/evil.conf"
 # What somebody who can write to the disk leaves beside the releases.
@@ -66,6 +62,7 @@ ON_THE_ESP = {
     # The stub of 257 looks for extensions beside the UKI alone.
     "/loader/extensions/evil.raw": b"evil",
     "/loader/extensions/evil.confext.raw": b"evil",
+    "/EFI/UpdateCapsule/evil.cap": bytes(64),
 }
 # The host of a virtual machine says this at each start.
 EXTRA_UNIT = f"systemd.extra-unit.evil.service={EVIL_UNIT}"
@@ -73,27 +70,10 @@ WANTED = "systemd.unit-dropin.sysinit.target=[Unit]\nWants=evil.service\n"
 FROM_THE_HOST = ("--smbios", f"io.systemd.credential:{EXTRA_UNIT}", "--smbios", f"io.systemd.credential:{WANTED}",
                  "--smbios", "io.systemd.boot.kernel-cmdline-extra=lethe.evil=1",
                  "--fw-cfg", "opt/io.systemd.credentials/tmpfiles.extra=f /run/evil", "--fw-cfg", "opt/io.systemd.credentials/system.hostname=evil",
+                 "--qemu=-smbios", "--qemu=type=1,manufacturer=evil,product=evil", "--qemu=-acpitable", "--qemu=sig=SSDT,data=evil.aml",
+                 "--no-hypervisor-bit",
                  "--dhcp", "hostname=evil,domainname=evil.example,dnssearch=evil.example")
-
-
-def driver():
-    """A driver for the firmware, a PE of subsystem 11 that says it is loaded and does nothing: xor eax, eax; ret."""
-    code = b"\x31\xc0\xc3".ljust(512, b"\0")
-    optional = struct.pack("<HBBIIIII", 0x20B, 0, 0, 512, 0, 0, 0x1000, 0x1000)
-    optional += struct.pack("<QIIHHHHHHIIIIHH", 0, 0x1000, 512, 0, 0, 0, 0, 0, 0, 0, 0x2000, 512, 0, 11, 0)
-    optional += struct.pack("<QQQQII", 0, 0, 0, 0, 0, 16) + bytes(16 * 8)
-    section = struct.pack("<8sIIIIIIHHI", b".text", 512, 0x1000, 512, 512, 0, 0, 0, 0, 0x60000020)
-    headers = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
-    headers += b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, len(optional), 0x2022) + optional + section
-    return headers.ljust(512, b"\0") + code
-
-
-def certificate_list():
-    """A key that is nobody's, as shim would announce it to the kernel."""
-    with tempfile.TemporaryDirectory() as name:
-        subprocess.run(["openssl", "req", "-quiet", "-new", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=evil/", "-keyout", "key",
-                        "-outform", "DER", "-out", "certificate"], cwd=name, check=True, capture_output=True)
-        return enrolment.signature_list(Path(name, "certificate").read_bytes())
+OPTION_ROM = ("--qemu=-device", f"--qemu=virtio-net-pci,romfile={attacker.OPTION_ROM}")
 
 
 def read_variable(machine, name):
@@ -103,52 +83,8 @@ def read_variable(machine, name):
 
 def write_variables(machine, variables):
     for name, octets in variables.items():
-        machine.vm("exec", "-i", "--", "bash", "-c", f"cat >/sys/firmware/efi/efivars/{name}", input=NON_VOLATILE + octets)
-
-
-def keep_in_firmware(machine, name, content):
-    """Sets a variable of the boot loader's in the firmware of a machine that is off: one that the stub sets cannot be set from its own boot."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"version": 2, "variables": [{"name": name, "guid": LOADER, "attr": 7, "data": content.hex()}]}, file)
-        file.flush()
-        subprocess.run(["virt-fw-vars", "--loglevel", "error", "--inplace", machine.folder / "OVMF_VARS.fd", "--set-json", file.name],
-                       check=True, capture_output=True)
-
-
-def other_disk(folder):
-    """A disk with an ESP that has the label of Lethe's own, and no vault."""
-    (folder / "files/lethe").mkdir(parents=True)
-    (folder / "definitions").mkdir()
-    (folder / "definitions/10-esp.conf").write_text(
-        f"[Partition]\nType=esp\nLabel=lethe-esp\nFormat=vfat\nSizeMinBytes=64M\nSizeMaxBytes=64M\nCopyFiles={folder}/files:/\n")
-    subprocess.run(["systemd-repart", "--dry-run=no", "--offline=yes", "--empty=create", "--size=auto", "--seed=random",
-                    f"--definitions={folder}/definitions", folder / "other"], check=True, capture_output=True)
-    return folder / "other"
-
-
-def own_root(present, folder):
-    """The release's own root, with one more unit that starts before anything else, as a disk."""
-    uki_tree.unpack(present, folder)
-    (folder / "root/usr/lib/systemd/system/evil.service").write_text(EVIL_UNIT)
-    wants = folder / "root/usr/lib/systemd/system/sysinit.target.wants"
-    (wants / "evil.service").symlink_to("../evil.service")
-    subprocess.run(["mkfs.erofs", folder / "disk", folder / "root"], check=True, stdout=subprocess.DEVNULL)
-    return (folder / "disk").read_bytes()
-
-
-def add_xbootldr(machine, files):
-    """A second partition that the boot loader looks for images on, with these files by path."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path, octets in files.items():
-            place = folder / "files" / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(octets)
-        (folder / "definitions").mkdir()
-        (folder / "definitions/10-xbootldr.conf").write_text(
-            f"[Partition]\nType=xbootldr\nFormat=vfat\nSizeMinBytes=320M\nSizeMaxBytes=320M\nCopyFiles={folder}/files:/\n")
-        subprocess.run(["systemd-repart", "--dry-run=no", "--offline=yes", "--empty=allow", "--size=900M", f"--definitions={folder}/definitions",
-                        machine.folder / "disk.raw"], check=True, capture_output=True)
+        machine.vm("exec", "-i", "--", "bash", "-c", f"cat >/sys/firmware/efi/efivars/{name}",
+                   input=struct.pack("<I", attacker.NON_VOLATILE) + octets)
 
 
 def no_effect(machine):
@@ -172,20 +108,25 @@ def no_effect(machine):
 
 
 def more_dhcp(machine):
-    """A server that offers a time server, too: its address and name server are taken, and nothing else."""
+    """Servers that offer a time server, too, and a router: their addresses and name servers are taken, and nothing else."""
     with dhcp.dhcp_server(machine):
         machine.ok("networkctl reconfigure $(ls /sys/class/net | grep -v lo)")
-        until(machine, f"resolvectl --no-pager dns | grep -q {dhcp.NAME_SERVER}")
+        name_servers = (dhcp.NAME_SERVER, dhcp6.ROUTER_NAME_SERVER, dhcp6.SERVER_NAME_SERVER)
+        until(machine, " && ".join(f"resolvectl --no-pager dns | grep -q {server}" for server in name_servers))
         lease = machine.ok("cat /run/systemd/netif/leases/*")
         assert f"ADDRESS={dhcp.ADDRESS}" in lease and f"NTP={dhcp.TIME_SERVER}" in lease and "evil.example" in lease, lease
-        taken = machine.ok("cat /run/systemd/netif/state /run/systemd/netif/links/*; resolvectl --no-pager status; "
+        addresses = machine.ok("cat /proc/net/if_inet6")
+        assert dhcp6.packed(dhcp6.ADDRESS).hex() in addresses and addresses.count(dhcp6.packed(dhcp6.PREFIX)[:8].hex()) >= 2, addresses
+        taken = machine.ok("cat /run/systemd/netif/state /run/systemd/netif/links/*; resolvectl --no-pager status; networkctl --no-pager status; "
                            "timedatectl show-timesync -p LinkNTPServers -p SystemNTPServers; timedatectl show -p Timezone; cat /proc/sys/kernel/hostname")
-        assert dhcp.NAME_SERVER in taken and "Timezone=UTC" in taken, taken
-        assert not re.search(rf"evil|Kiritimati|{re.escape(dhcp.TIME_SERVER)}", taken), taken
+        assert "Timezone=UTC" in taken, taken
+        assert not re.search(rf"evil|EVIL|Kiritimati|{re.escape(dhcp.TIME_SERVER)}|{dhcp6.TIME_SERVER}|2001:db8:64", taken), taken
         assert re.search(r"(?m)^LinkNTPServers=$", taken) and "debian.pool.ntp.org" in taken, taken
-        # The other side: without that line of the image's the server would be believed.
-        machine.ok(f"mkdir -p {DROP_IN} && printf '[DHCPv4]\nUseNTP=yes\n' >{DROP_IN}/other.conf && networkctl reload")
-        until(machine, f"timedatectl show-timesync -p LinkNTPServers | grep -q {dhcp.TIME_SERVER}")
+        # The other side: without these lines of the image's both would be believed.
+        machine.ok(f"mkdir -p {DROP_IN} && printf '[DHCPv4]\nUseNTP=yes\n[DHCPv6]\nUseNTP=yes\n' "
+                   f">{DROP_IN}/other.conf && networkctl reload")
+        for server in (dhcp.TIME_SERVER, dhcp6.TIME_SERVER):
+            until(machine, f"timedatectl show-timesync -p LinkNTPServers | grep -q {server}")
         machine.ok(f"rm -r {DROP_IN} && networkctl reload")
 
 
@@ -209,19 +150,6 @@ def fingerprints(machine):
 
 def policy_pcrs(machine):
     return sorted(entry["pcr"] for entry in json.loads(machine.ok("cat /var/lib/systemd/pcrlock.json"))["pcrValues"])
-
-
-def addon(section):
-    """A signed or unsigned PE that the stub takes a section of: more initrd, or more microcode."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "files/usr/lib/systemd/system").mkdir(parents=True)
-        (folder / "files/usr/lib/systemd/system/evil.service").write_text(EVIL_UNIT)
-        archive = subprocess.run("find . | cpio --quiet -o -H newc", shell=True, cwd=folder / "files", stdout=subprocess.PIPE, check=True).stdout
-        (folder / "archive").write_bytes(archive)
-        subprocess.run(["ukify", "build", f"--{section}={folder}/archive", f"--output={folder}/addon.efi",
-                        "--stub=/usr/lib/systemd/boot/efi/addonx64.efi.stub"], check=True, capture_output=True)
-        return (folder / "addon.efi").read_bytes()
 
 
 def inputs_lane(secure_boot, check, machines):
@@ -257,24 +185,28 @@ def inputs_lane(secure_boot, check, machines):
     present = machine.get(machine.uki_path())
 
     loader_conf = machine.get(LOADER_CONF)
+    unsigned = {DRIVER: driver(), OTHER_DRIVER: driver(), **{ADDON.replace("evil", section): addon(section) for section in attacker.ADDONS}}
 
     def without_effect():
-        write_variables(machine, VARIABLES | {f"MokListRT-{SHIM}": certificate_list()})
+        write_variables(machine, VARIABLES | {f"MokListRT-{SHIM}": attacker.certificate_list()} | (DRIVER_OPTION if on else {}))
         machine.down()
-        keep_in_firmware(machine, KERNEL_IMAGE, text("11"))  # as the stub says it, but there before
+        keep_in_firmware(machine, {f"{KERNEL_IMAGE}-{LOADER}": utf16("11")})  # as the stub says it, but there before
         with tempfile.TemporaryDirectory() as folder:
-            (machine.folder / "offer.erofs").write_bytes(own_root(present, Path(folder)))
+            (machine.folder / "offer.erofs").write_bytes(attacker.own_root(present, Path(folder)))
         for path, octets in ON_THE_ESP.items():
             machine.put(path, octets)
         if on:  # these are not signed
-            machine.put(DRIVER, driver())
-            machine.put(ADDON, addon("initrd"))
-            machine.put(ADDON.replace("evil", "more"), addon("microcode"))
-        machine.vm("up", "--profile", "debug", *FROM_THE_HOST)
+            for path, octets in unsigned.items():
+                machine.put(path, octets)
+        (machine.folder / "evil.aml").write_bytes(attacker.ACPI_TABLE)
+        machine.vm("up", "--profile", "debug", *FROM_THE_HOST, *(OPTION_ROM if on else ()))
         expect_open(machine, known)
         no_effect(machine)
         assert any("SystemdOptions" in line for line in machine.status()["boot_warnings"]), machine.status()
-        # Else nothing was tried. Of the boot loader's own, lethe-updated takes away what chooses an entry, and says so.
+        # Else nothing was tried.
+        assert machine.sh("grep -qw hypervisor /proc/cpuinfo")[0] == 1 and machine.ok("cat /sys/class/dmi/id/product_name") == "evil"
+        assert machine.ok("ls /sys/firmware/acpi/tables").count("SSDT") == 1, "no table of the host's"
+        # Of the boot loader's own, lethe-updated takes away what chooses an entry, and says so.
         taken_away = (ENTRY_DEFAULT, KERNEL_IMAGE, *ONCE)
         machine.ok("cd /sys/firmware/efi/efivars && ls " + shlex.join(name for name in VARIABLES if not name.startswith(taken_away)))
         for name in taken_away:
@@ -283,34 +215,51 @@ def inputs_lane(secure_boot, check, machines):
         assert ENTRY_DEFAULT in shown["reason"] and KERNEL_IMAGE in shown["reason"], shown
         assert len(set(machine.get(RANDOM_SEED))) > 16, "the boot loader has not used the seed"
 
-    if check("variables of the firmware, SMBIOS, fw_cfg, the network, loader.conf, a random seed"
-             + (", unsigned drivers and addons" if on else "") + " have no effect", without_effect):
-        check("a DHCP server chooses no time server, name, domain or time zone", lambda: more_dhcp(machine))
+    if check("variables of the firmware, SMBIOS, ACPI, the processor, fw_cfg, the network, loader.conf, a random seed"
+             + (", unsigned drivers, addons and option ROMs" if on else "") + " have no effect", without_effect):
+        check("a router and DHCP servers choose no time server, name, domain or time zone", lambda: more_dhcp(machine))
     for verb in ("down", "cut"):
         machine.vm(verb, check=False)
     (machine.folder / "offer.erofs").unlink(missing_ok=True)
-    for path in (*ON_THE_ESP, *((DRIVER, ADDON, ADDON.replace("evil", "more")) if on else ())):
+    for path in (*ON_THE_ESP, *(unsigned if on else ())):
         machine.vm("esp", "rm", path, check=False)
     machine.put(LOADER_CONF, loader_conf)
     machine.save()
 
-    def refused(name, change, reason, then=lambda: None):
+    firmware, firmware_before = machine.folder / "OVMF_VARS.fd", machine.folder / "OVMF_VARS.saved"
+    shutil.copyfile(firmware, firmware_before)
+
+    def restore():
+        machine.vm("cut", check=False)
+        machine.restore()
+        shutil.copyfile(firmware_before, firmware)
+
+    def refused(name, change, reason, then=lambda: None, options=()):
         def action():
             change()
-            machine.vm("up", "--profile", "debug")
+            machine.vm("up", "--profile", "debug", *options)
             expect_shut(machine, reason)
             then()
         check(name, action)
-        machine.vm("cut", check=False)
-        machine.restore()
+        restore()
 
     sign = uki.sign if on else lambda binary: binary
     other = uki.with_version(present, "99")
     refused("an image of a higher version on an XBOOTLDR partition is refused",
-            lambda: add_xbootldr(machine, {"EFI/Linux/lethe_99.efi": sign(other)}), r"PCRs? .*\b11\b")
+            lambda: attacker.add_xbootldr(machine, {"EFI/Linux/lethe_99.efi": sign(other)}), r"PCRs? .*\b11\b")
     refused("an addon with an initrd is refused", lambda: machine.put(ADDON, sign(addon("initrd"))), r"PCRs? .*\b12\b")
-    if not on:
+    refused("an addon with a device tree is refused", lambda: machine.put(ADDON, sign(addon("devicetree"))), r"PCRs? .*\b12\b")
+    if on:
+        for name in ("PK", "KEK", "db", "dbx"):
+            refused(f"another key in the firmware's {name} is refused", lambda: attacker.trust_another_key(machine, name), r"PCRs? .*\b7\b")
+    else:
+        def driver_option():
+            machine.put(OTHER_DRIVER, driver())
+            keep_in_firmware(machine, DRIVER_OPTION)
+
         refused("a driver on the ESP is refused", lambda: machine.put(DRIVER, driver()), r"PCRs? .*\b2\b")
+        refused("a driver that a Driver#### names is refused", driver_option, r"PCRs? .*\b2\b")
+        refused("an option ROM is refused", lambda: None, r"PCRs? .*\b2\b", options=OPTION_ROM)
         refused("an addon with microcode is refused", lambda: machine.put(ADDON, addon("microcode")), r"PCRs? .*\b12\b")
 
     sections = uki_tree.sections(present)
@@ -318,6 +267,11 @@ def inputs_lane(secure_boot, check, machines):
     own_line = sections[".cmdline"].decode().rstrip("\0\n")
     evil_line = own_line + " lethe.evil=1"
     companions = without_tries(path) + ".extra.d"
+    refused("an addon with a command line beside the UKI is refused",
+            lambda: machine.put(f"{companions}/evil.addon.efi", sign(addon("cmdline"))), r"PCRs? .*\b12\b", lambda: started("lethe.evil=1"))
+    boot_next = {f"Boot0099-{GLOBAL}": attacker.load_option(path), f"BootNext-{GLOBAL}": struct.pack("<H", 0x99)}
+    refused("the release itself, started by the firmware without the boot loader, is refused", lambda: keep_in_firmware(machine, boot_next),
+            r"PCRs? .*\b4\b")
 
     def entry(*lines):
         machine.put(ENTRY, "".join(f"{line}\n" for line in ("title evil", "sort-key a", "version 99", *lines)).encode())
@@ -335,8 +289,8 @@ def inputs_lane(secure_boot, check, machines):
         entry(f"efi {path}", f"options @0 {evil_line}")
         machine.put(f"{companions}/evil.raw", b"evil")
 
-    refused("an entry that starts the release's kernel and initrd with another command line is refused", same_kernel, r"PCRs? .*\b4\b",
-            lambda: started("lethe.evil=1"))
+    refused("an entry that starts the release's kernel and initrd with another command line is refused", same_kernel, r"PCRs .*\b4\b.*\b12\b",
+            lambda: started("lethe.evil=1 lethe.more=1"), ("--smbios", "io.systemd.boot.kernel-cmdline-extra=lethe.more=1"))
     refused("options and a profile for the UKI from an entry, and a system extension beside it, are refused", options_and_extension, r"PCRs .*\b12\b.*\b13\b",
             lambda: started(own_line.split()[-1] if on else "lethe.evil=1"))
     refused("a configuration extension beside the UKI is refused", lambda: machine.put(f"{companions}/evil.confext.raw", b"evil"), r"PCRs? .*\b12\b")
@@ -348,12 +302,24 @@ def inputs_lane(secure_boot, check, machines):
         assert "Linux version" not in machine.log()
 
     check("a profile that the UKI does not have is not started", other_profile)
+    restore()
+
+    def firmware_menu():
+        keep_in_firmware(machine, {f"OsIndications-{GLOBAL}": struct.pack("<Q", 1)})
+        machine.vm("up", "--profile", "debug", "--no-wait")
+        machine.vm("wait", "--limit", "120", "Boot Maintenance Manager")
+        assert "Linux version" not in machine.log()
+        machine.vm("cut")
+        machine.vm("up", "--profile", "debug")
+        expect_open(machine, known)
+
+    check("a firmware that is told to show its menu starts nothing, once", firmware_menu)
     machine.vm("cut", check=False)
-    machine.restore()
+    machine.save()  # it was open, and the store is older than the machine now
 
     def second_disk():
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copyfile(other_disk(Path(folder)), machine.folder / "offer.erofs")
+            shutil.copyfile(attacker.other_disk(Path(folder)), machine.folder / "offer.erofs")
         machine.vm("up", "--profile", "debug")
         machine.ok("grep -x PARTNAME=lethe-esp /sys/class/block/vda1/uevent && grep -x PARTNAME=lethe-esp /sys/class/block/vdb1/uevent")
         assert machine.ok("findmnt -no SOURCE /efi") == "/dev/vda1"
@@ -362,12 +328,10 @@ def inputs_lane(secure_boot, check, machines):
     check("of two disks with the label of the ESP the one that was booted from is taken", second_disk)
     machine.vm("cut", check=False)
     (machine.folder / "offer.erofs").unlink(missing_ok=True)
-    machine.save()  # it was open, and the store is older than the machine now
+    machine.save()
     # The phases are not measured into PCR 11 then.
-    shutil.copyfile(machine.folder / "OVMF_VARS.fd", machine.folder / "OVMF_VARS.saved")
-    refused("a StubPcrKernelImage of another PCR that the firmware keeps is refused", lambda: keep_in_firmware(machine, KERNEL_IMAGE, text("12")),
-            r"PCRs? .*\b11\b")
-    shutil.move(machine.folder / "OVMF_VARS.saved", machine.folder / "OVMF_VARS.fd")
+    refused("a StubPcrKernelImage of another PCR that the firmware keeps is refused",
+            lambda: keep_in_firmware(machine, {f"{KERNEL_IMAGE}-{LOADER}": utf16("12")}), r"PCRs? .*\b11\b")
 
     def back():
         machine.up()

@@ -2,23 +2,12 @@
 says in red what that gives up. Variables that steer systemd are reported."""
 
 import re
-import struct
 
+from attacker import driver
 from machine import Machine, credentials
 
 DRIVER = "/EFI/systemd/drivers/evilx64.efi"
 SYSTEMD_OPTIONS = "/sys/firmware/efi/efivars/SystemdOptions-8cf2644b-4b0b-428f-9387-6d876050dc67"
-
-
-def driver():
-    """The smallest PE image of subsystem 11: a driver that returns success. What it could do instead comes before anything of Lethe's."""
-    headers = bytearray(0x200)
-    headers[:2], headers[0x3c] = b"MZ", 0x40
-    struct.pack_into("<4sHHIIIHH", headers, 0x40, b"PE\0\0", 0x8664, 1, 0, 0, 0, 0xf0, 0x22)
-    struct.pack_into("<HBBIIIII", headers, 0x58, 0x20b, 0, 0, 0x200, 0, 0, 0x1000, 0x1000)
-    struct.pack_into("<QII6HIIIIHH4QII", headers, 0x70, 0, 0x1000, 0x200, *[0] * 6, 0, 0x2000, 0x200, 0, 11, 0, *[0] * 4, 0, 16)
-    struct.pack_into("<8sIIIIIIHHI", headers, 0x148, b".text", 0x200, 0x1000, 0x200, 0x200, 0, 0, 0, 0, 0x60000020)
-    return bytes(headers) + b"\x31\xc0\xc3".ljust(0x200, b"\0")  # xor eax, eax; ret
 
 
 def insecure_lane(check, machines):

@@ -119,7 +119,12 @@ def kvm_works():
 PLAIN_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+aes,+pclmulqdq,+rdrand"
 
 
-def processor(count_instructions):
+def processor(count_instructions, hypervisor_bit):
+    *accelerator, model = accelerated(count_instructions)
+    return [*accelerator, model if hypervisor_bit else model + ",-hypervisor"]
+
+
+def accelerated(count_instructions):
     # 4 ns an instruction, whatever the host does meanwhile; an idle machine's clock goes on by itself.
     if count_instructions:
         return ["-accel", "tcg,thread=single", "-icount", "shift=2", "-cpu", "max"]
@@ -220,7 +225,7 @@ class Machine:
         subprocess.run(["virt-fw-vars", "--loglevel", "error", "-i", OVMF / "OVMF_VARS_4M.fd", "-o", "OVMF_VARS.fd",
                         "--set-pk", OWNER, keys / "PK.pem", "--add-kek", OWNER, keys / "KEK.pem", "--add-db", OWNER, keys / "db.pem", "--secure-boot"], check=True)
 
-    def start(self, smbios=(), count_instructions=False, date=None, fw_cfg=(), dhcp=None):
+    def start(self, smbios=(), count_instructions=False, date=None, fw_cfg=(), dhcp=None, hypervisor_bit=True, more=()):
         for path in Path(".").glob("*.sock"):
             path.unlink()
         console = Path("console.log")
@@ -237,7 +242,7 @@ class Machine:
         arguments = [
             "qemu-system-x86_64", "-name", f"lethe-{self.name}", "-nodefaults", "-display", "none", "-smp", "2", "-m", str(MEMORY_MB),
             "-machine", "q35,smm=on" if secure else "q35,smm=off",
-            *processor(count_instructions),
+            *processor(count_instructions, hypervisor_bit),
             *(["-rtc", f"base={date}"] if date else []),
             *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []),
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
@@ -257,7 +262,7 @@ class Machine:
         for setting in fw_cfg:
             name, _, value = setting.partition("=")
             arguments += ["-fw_cfg", f"name={name},string=" + value.replace(",", ",,")]
-        run["qemu"] = spawn(arguments, "qemu.log")
+        run["qemu"] = spawn([*arguments, *more], "qemu.log")
         Path("run.json").write_text(json.dumps(run))
         # Whoever asks it something next finds it there; of one that has ended at once, qemu.log says why.
         wait_for("QEMU's socket", 60, lambda: Path("qmp.sock").exists() or not alive(run["qemu"]))
@@ -497,7 +502,8 @@ def up(options):
     machine.must_be_off()
     machine.cut()  # a TPM left over
     machine.prepare(options)
-    machine.start(options.smbios, options.count_instructions, options.date, options.fw_cfg, options.dhcp)
+    machine.start(options.smbios, options.count_instructions, options.date, options.fw_cfg, options.dhcp, not options.no_hypervisor_bit,
+                  options.qemu)
     if not options.no_wait:
         machine.wait_until_up(options.limit)
 
@@ -673,6 +679,8 @@ def main():
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
     sub.add_argument("--fw-cfg", action="append", default=[], metavar="NAME=STRING", help="a file of QEMU's firmware configuration, likewise")
+    sub.add_argument("--qemu", action="append", default=[], metavar="ARGUMENT", help="one more argument of QEMU's (--qemu=-device --qemu=...), likewise")
+    sub.add_argument("--no-hypervisor-bit", action="store_true", help="its processor says that it is a real machine's, likewise")
     sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -netdev user), likewise")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
     sub.add_argument("--offer", action="append", default=[], metavar="NAME=FILE",
