@@ -52,16 +52,18 @@ public:
     }
 
     Result<void> write(const std::string& file, OctetView octets) override {
+        TRY(set_aside(file));
         const Fd fd = TRY(open(file, O_WRONLY | O_CREAT));
         if (auto written = write_all(fd.get(), octets); !written) return in_context(written.error(), (path_ / file).native());
         return {};
     }
 
     Result<void> sync(const std::string& file) override {
-        const Fd fd = TRY(open(file, O_WRONLY));
-        if (fsync(fd.get()) != 0) return fail_errno(errno, (path_ / file).native());
-        posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);  // so that reading back asks the disk
-        return {};
+        const Fd fd = TRY(open(file, O_RDONLY));
+        const int error = fsync(fd.get()) != 0 ? errno : 0;
+        // So that what is read then comes from the disk; after a failure as well, when Linux takes what it has in memory for written.
+        posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+        return error == 0 ? Result<void>() : fail_errno(error, (path_ / file).native());
     }
 
     Result<void> remove(const std::string& file) override {
@@ -84,6 +86,18 @@ public:
     std::string place() const override { return path_.native(); }
 
 private:
+    // What read() refuses, as a folder with that name, must not keep a file from being written: it gets another name.
+    Result<void> set_aside(const std::string& file) {
+        struct stat status{};
+        if (fstatat(directory_.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return {};
+        if (S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) <= disk_file_limit_octets) return {};
+        for (int number = 1;; ++number) {
+            const std::string aside = std::format("{}.aside{}", file, number);
+            if (renameat2(directory_.get(), file.c_str(), directory_.get(), aside.c_str(), RENAME_NOREPLACE) == 0) break;
+            if (errno != EEXIST) return fail_errno(errno, (path_ / file).native());
+        }
+        return sync_names();
+    }
     Result<Fd> open(const std::string& file, int flags) const {
         auto fd = open_file(directory_.get(), file, flags, 0660);
         if (!fd) return in_context(fd.error(), path_.native());

@@ -20,16 +20,15 @@ constexpr std::size_t variable_limit_octets = 4096;
 constexpr std::array<std::uint8_t, 4> attributes{7, 0, 0, 0};
 constexpr std::uint8_t non_volatile = 1;
 
+// The boot loader reads it once and removes it, unless it cannot read it.
+constexpr std::string_view next_entry = "LoaderEntryOneShot";
+
 // Those that outlive boots by design, and choose no entry but LoaderEntryOneShot, which has its own place. Of StubInfo it matters alone
 // that it is there, and without it the rest of this boot would not be one of a UKI. Source: systemd 257, man/systemd-boot.xml and
 // src/boot/boot.c.
-constexpr std::array<std::string_view, 7> left_alone{"LoaderSystemToken",
-                                                     "LoaderEntryOneShot",
-                                                     "LoaderEntryLastBooted",
-                                                     "LoaderConfigTimeout",
-                                                     "LoaderConfigTimeoutOneShot",
-                                                     "LoaderConfigConsoleMode",
-                                                     "StubInfo"};
+constexpr std::array<std::string_view, 7> left_alone{
+    "LoaderSystemToken",       next_entry, "LoaderEntryLastBooted", "LoaderConfigTimeout", "LoaderConfigTimeoutOneShot",
+    "LoaderConfigConsoleMode", "StubInfo"};
 
 std::filesystem::path file_of(const std::filesystem::path& efivars, std::string_view name, std::string_view vendor) {
     return efivars / std::format("{}-{}", name, vendor);
@@ -56,6 +55,19 @@ std::string_view loader_variable_of(std::string_view file) {
     if (end == 0 || file[end] != '-' || !file.ends_with(loader_vendor)) return {};
     const auto name = file.substr(0, end);
     return name.starts_with("Loader") || name.starts_with("Stub") ? name : std::string_view();
+}
+
+// As set_loader_variable() writes it: its attributes, UTF-16LE, and a zero.
+Octets variable_of(std::string_view text) {
+    Octets octets(attributes.begin(), attributes.end());
+    for (const char letter : text) octets.insert(octets.end(), {static_cast<std::uint8_t>(letter), 0});
+    octets.insert(octets.end(), {0, 0});
+    return octets;
+}
+
+bool is_meant_to_last(const std::filesystem::path& efivars, std::string_view name) {
+    if (name == next_entry) return !read_set_variable(efivars, name).value_or("").empty();
+    return std::ranges::contains(left_alone, name);
 }
 
 }  // namespace
@@ -87,7 +99,7 @@ Result<std::vector<std::string>> remove_left_variables(const std::filesystem::pa
         const std::string file = entry.path().filename();
         const auto name = loader_variable_of(file);
         // What cannot be read as a variable, as one that is too large, is none that the boot loader made.
-        if (name.empty() || std::ranges::contains(left_alone, name) || !outlives_boot(efivars, name).value_or(true)) continue;
+        if (name.empty() || is_meant_to_last(efivars, name) || !outlives_boot(efivars, name).value_or(true)) continue;
         if (auto gone = remove_loader_variable(efivars, name); !gone) all = std::move(gone);
         else removed.emplace_back(name);
     }
@@ -111,14 +123,13 @@ Result<std::string> read_loader_text(const std::filesystem::path& efivars, std::
 Result<std::string> read_set_variable(const std::filesystem::path& efivars, std::string_view name) {
     const auto whole = read_whole(efivars, name, loader_vendor, variable_limit_octets);
     if (!whole && whole.error().kind == ErrorKind::io) return std::unexpected(whole.error());
-    if (!whole || !std::ranges::equal(OctetView(*whole).first(attributes.size()), attributes)) return "";
-    return read_loader_text(efivars, name).value_or("");
+    if (!whole) return "";
+    std::string text = read_loader_text(efivars, name).value_or("");
+    return variable_of(text) == *whole ? text : "";
 }
 
 Result<void> set_loader_variable(const std::filesystem::path& efivars, std::string_view name, std::string_view text) {
-    Octets octets(attributes.begin(), attributes.end());
-    for (const char letter : text) octets.insert(octets.end(), {static_cast<std::uint8_t>(letter), 0});  // UTF-16LE
-    octets.insert(octets.end(), {0, 0});
+    const Octets octets = variable_of(text);
     const auto file = file_of(efivars, name, loader_vendor);
     if (const auto present = read_file(file, variable_limit_octets); present && *present == octets) return {};  // spares the flash
     make_mutable(file);

@@ -42,7 +42,8 @@ Result<Octets> read_efi_variable(const std::filesystem::path& efivars, std::stri
 Result<bool> outlives_boot(const std::filesystem::path& efivars, std::string_view name);
 
 /// Removes every variable of the boot loader's and the stub's that outlives the boot, but for those that are meant to and that choose no
-/// entry, and StubInfo, which has no use but to be there: what hides what they say of a boot, and what makes another entry the default.
+/// entry, and StubInfo, which has no use but to be there: what hides what they say of a boot, and what makes another entry the default. So
+/// does a LoaderEntryOneShot that read_set_variable() does not know: the boot loader would have removed one that it can read.
 /// @return the names of what was removed.
 /// @error io  one could not be removed; all the others are.
 Result<std::vector<std::string>> remove_left_variables(const std::filesystem::path& efivars);
@@ -50,7 +51,7 @@ Result<std::vector<std::string>> remove_left_variables(const std::filesystem::pa
 /// A text of the boot loader's or the stub's, which has to be ASCII. @error not_found, corrupt
 Result<std::string> read_loader_text(const std::filesystem::path& efivars, std::string_view name);
 
-/// What set_loader_variable() has set: nothing of other attributes. Empty when there is no such variable. @error io
+/// What set_loader_variable() has set, octet for octet. Empty for whatever else is there, and when nothing is. @error io
 Result<std::string> read_set_variable(const std::filesystem::path& efivars, std::string_view name);
 
 /// Sets a variable of the boot loader to a text, which has to be ASCII; it outlives the boot. The firmware does it whole or not at all.

@@ -64,14 +64,16 @@ std::string releases_table(const Updates& updates) {
 
 }  // namespace
 
-std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read) {
+std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read, bool commit_failed) {
     if (read) return *read;
     const auto& [status, message, error_name] = read.error();
     if (std::ranges::contains(absent, error_name)) return std::nullopt;
     Updates unknown;
     unknown.policy_state = "unknown";
-    unknown.reason = error_name == timeout ? message + " (an update may be under way)" : message;
-    unknown.error_name = error_name;
+    if (error_name != timeout) unknown.reason = message;
+    else if (commit_failed) unknown.reason = message + ", and lethe-commit.service has failed: see `systemctl status lethe-updated`";
+    else unknown.reason = message + " (an update may be under way)";
+    if (!commit_failed) unknown.error_name = error_name;
     return unknown;
 }
 

@@ -8,7 +8,8 @@
 namespace lethe::ctl {
 
 /// What was read; nothing when this machine has no lethe-updated; or, when that did not answer, a policy state of "unknown", and why.
-std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read);
+/// @param commit_failed  lethe-commit.service has: a service that gives no answer in time is not busy with an update then.
+std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read, bool commit_failed = false);
 
 /// Whether updates are a person's business: one has failed or is unfinished, the policy does not fit, or nobody knows.
 bool needs_person(const Updates& updates);

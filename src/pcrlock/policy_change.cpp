@@ -1,8 +1,9 @@
 #include "pcrlock/policy_change.hpp"
 
-#include <algorithm>
+#include <tuple>
 
 #include "pcrlock/gate.hpp"
+#include "pcrlock/json.hpp"
 #include "pcrlock/opened_boot.hpp"
 #include "pcrlock/proof.hpp"
 #include "tpm/policy.hpp"
@@ -17,16 +18,7 @@ Result<void> check_policy(Tpm& tpm, const PolicyChange& change, const PcrPolicy&
     return prove(policy, change.pcrs, boots, content);
 }
 
-// The slot that has this file already, by its generation: all of it that a boot needs. The rest anyone can have changed who writes the
-// disk.
-Result<std::optional<std::uint64_t>> find_slot(const Store& store, const PolicyFile& file) {
-    const auto files = read_policy_files(store);
-    if (!files && files.error().kind != ErrorKind::not_found) return std::unexpected(files.error());
-    if (!files) return std::nullopt;
-    const auto found = std::ranges::find_if(
-        *files, [&](const PolicyFile& slot) { return slot.nv_handle == file.nv_handle && slot.policy == file.policy; });
-    return found == files->end() ? std::nullopt : std::optional(found->generation);
-}
+bool is_same_json(std::string_view left, std::string_view right) { return nlohmann::json::parse(left) == nlohmann::json::parse(right); }
 
 }  // namespace
 
@@ -43,7 +35,7 @@ Result<PolicyFile> make_checked_policy(Tpm& tpm, Pcrlock& pcrlock, std::span<con
 
 Result<void> make_ready(Store& store, const PolicyFile& in_force, const PcrPolicy& next) {
     const PolicyFile file = TRY(with_policy(in_force, next));
-    if (const auto slot = TRY(find_slot(store, file))) return {};
+    if (TRY(find_policy_slot(store, file))) return {};
     TRY(write_policy_slot(store, file, in_force));
     return {};
 }
@@ -58,9 +50,14 @@ Result<PolicyFile> change_policy(Tpm& tpm, Store& store, Pcrlock& pcrlock, const
     if (in_force.policy == wanted) return in_force;
 
     PolicyFile candidate = TRY(with_policy(in_force, wanted));
-    const auto ready = TRY(find_slot(store, candidate));
-    candidate.generation = ready ? *ready : TRY(write_policy_slot(store, candidate, in_force));
-    if (const auto copied = write_policy_copy(store, keys, candidate); !copied && !ready) return std::unexpected(copied.error());
+    if (const auto ready = TRY(find_policy_slot(store, candidate))) {
+        candidate.generation = ready->generation;
+        if (is_same_json(ready->json, candidate.json)) candidate.json = ready->json;
+    } else {
+        candidate.generation = TRY(write_policy_slot(store, candidate, in_force));
+    }
+    // It is made again where this fails, by repair_policy_file(), which says so.
+    std::ignore = write_policy_copy(store, keys, candidate);
     const auto checked = make_checked_policy(tpm, pcrlock, change.pcrs, keys, log);
     // What the index holds has to be in the store, whatever is wrong with it: without its file no boot opens the vault.
     if (const auto written = pcrlock.policy_file(); written && written->policy != wanted && written->policy != in_force.policy)

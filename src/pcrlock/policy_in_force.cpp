@@ -4,6 +4,7 @@
 
 #include "pcrlock/json.hpp"
 #include "tpm/policy.hpp"
+#include "vault/slot.hpp"
 
 namespace lethe {
 namespace {
@@ -72,8 +73,21 @@ std::string cannot_write(std::string_view what, const Error& error) {
 
 }  // namespace
 
+Result<std::optional<PolicyFile>> find_policy_slot(Store& store, const PolicyFile& file) {
+    for (const std::string& slot : slot_files(file_stem(policy_id)))
+        if (TRY(store.disk().exists(slot)) && !store.disk().sync(slot)) return std::nullopt;
+    const auto files = read_policy_files(store);
+    if (!files && files.error().kind != ErrorKind::not_found) return std::unexpected(files.error());
+    if (!files) return std::nullopt;
+    const auto found = std::ranges::find_if(
+        *files, [&](const PolicyFile& slot) { return slot.nv_handle == file.nv_handle && slot.policy == file.policy; });
+    return found == files->end() ? std::nullopt : std::optional(*found);
+}
+
 Result<std::uint64_t> write_policy_slot(Store& store, const PolicyFile& file, const PolicyFile& in_force) {
     if (in_force.generation != 0) return store.write_framed_beside(policy_id, as_octets(file.json), in_force.generation);
+    // A slot that could not be read before may be there now.
+    if (const auto slot = TRY(find_policy_slot(store, file))) return slot->generation;
     // Slots of which none is whole are no reason to keep them: the TPM has confirmed what replaces them.
     if (TRY(store.read_framed(policy_id)).empty()) TRY(store.erase(policy_id));
     return store.write_framed(policy_id, as_octets(file.json));

@@ -15,6 +15,11 @@ struct PolicyFileInForce {
     std::string repaired;  ///< one sentence; empty when nothing had to be done
 };
 
+/// What a slot of the store has that does for this policy file, all of it that a boot needs: the index and the values. It is read from the
+/// disk, not from what the system remembers of it.
+/// @return nothing where no slot has it, or the disk does not confirm that it has written what it was given.
+Result<std::optional<PolicyFile>> find_policy_slot(Store& store, const PolicyFile& file);
+
 /// Writes a policy file into the slot that does not hold the one in force, with which the vault opens.
 /// @return its generation.
 /// @error io

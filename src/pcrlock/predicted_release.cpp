@@ -70,15 +70,22 @@ bool admits_one_release(const PcrPolicy& policy) {
     return !policy.empty() && std::ranges::all_of(policy, [&](const auto& admitted) { return admitted.values.size() <= most(admitted); });
 }
 
-PcrPolicy policy_of_one(const PcrPolicy& both, std::span<const Record> records, std::span<const PcrValues> boots) {
+// In PCR 4 the firmware may have failed to start something before, in each of some ways (pcrlock.d): no boot of the release has those
+// values, and its policy does.
+PcrPolicy policy_of_one(const PcrPolicy& both, const PcrPolicy& alone, std::span<const Record> running, std::span<const Record> records,
+                        std::span<const PcrValues> boots) {
     const std::vector<Digest> config = config_values(records);
+    const auto is_loaded = [](const Record& record) { return record.pcr == pcr::boot_loader_code; };
+    const bool same_image = std::ranges::equal(running | std::views::filter(is_loaded), records | std::views::filter(is_loaded));
+    const auto is_of_it = [&](unsigned pcr, const Digest& value) {
+        if (!release_pcrs.contains(pcr) || (pcr == pcr::boot_loader_code && same_image)) return true;
+        if (pcr == pcr::kernel_config) return std::ranges::contains(config, value);
+        if (pcr != pcr::boot_loader_code) return std::ranges::any_of(boots, [&](const PcrValues& boot) { return boot.at(pcr) == value; });
+        const auto of_running = std::ranges::find(alone, pcr, &AdmittedPcr::pcr);
+        return of_running == alone.end() || !std::ranges::contains(of_running->values, value);
+    };
     PcrPolicy one = both;
-    for (auto& [pcr, values] : one) {
-        std::erase_if(values, [&](const Digest& value) {
-            if (pcr == pcr::kernel_config) return !std::ranges::contains(config, value);
-            return std::ranges::none_of(boots, [&](const PcrValues& boot) { return boot.contains(pcr) && boot.at(pcr) == value; });
-        });
-    }
+    for (auto& [pcr, values] : one) std::erase_if(values, [&](const Digest& value) { return !is_of_it(pcr, value); });
     return one;
 }
 

@@ -29,8 +29,10 @@ bool admits_one_release(const PcrPolicy& policy);
 
 /// The policy that is going to admit one release alone: what a policy of two has of it, in that order, in which systemd-pcrlock finds the
 /// values again when it predicts that release alone.
-/// @param records  of the release. @param boots  of it, as boots_of() returns them.
-PcrPolicy policy_of_one(const PcrPolicy& both, std::span<const Record> records, std::span<const PcrValues> boots);
+/// @param running  the records of the one that runs, and `alone` what is predicted of it alone.
+/// @param records  of the other one. @param boots  of it, as boots_of() returns them.
+PcrPolicy policy_of_one(const PcrPolicy& both, const PcrPolicy& alone, std::span<const Record> running, std::span<const Record> records,
+                        std::span<const PcrValues> boots);
 
 /// Whether a boot that is now admitted alone is, in any PCR, as the boot in which the policy of both was made. systemd-pcrlock puts the
 /// values of the release that ran then first (lock_running_boot()), and the digest that the TPM holds is of their order.

@@ -141,7 +141,8 @@ Result<void> UpdateService::insist() {
     if (!is_complete()) return {};
     const auto esp = ports_.open_esp();
     if (esp && !(*esp)->one_shot().value_or("").empty()) return {};
-    return admit_by_log(ports_);
+    if (auto repaired = TRY(admit_by_log(ports_)); !repaired.empty()) failures_.push_back(std::move(repaired));
+    return {};
 }
 
 Result<void> UpdateService::commit() {
@@ -151,11 +152,12 @@ Result<void> UpdateService::commit() {
     const auto looked = machine ? look_around(*machine) : missing(machine.error());
     if (!looked) {
         if (machine) status_.reason = looked.error().message;
-        const auto narrowed = insist();
-        if (narrowed && (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled))
+        if (const auto narrowed = insist(); !narrowed) failures_.push_back(narrowed.error().message);
+        if (failures_.empty() && (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled))
             return {};  // nothing to be kept
-        if (!narrowed && !status_.reason.contains(narrowed.error().message)) status_.reason += "; " + narrowed.error().message;
-        if (!narrowed && status_.policy == PolicyState::none) status_.policy = PolicyState::unknown;
+        for (const std::string& failure : failures_)
+            if (!status_.reason.contains(failure)) status_.reason += "; " + failure;
+        if (!failures_.empty() && status_.policy == PolicyState::none) status_.policy = PolicyState::unknown;
         return fail(looked.error().kind, "{}", status_.reason);
     }
     if (status_.running->trial)

@@ -86,6 +86,7 @@ BootedImage UpdateMachine::booted_as(const ReleaseName& name) const {
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate) {
     ports.progress("locking the running release", 40);
     const auto running = TRY(lock_running_boot(ports.pcrlock, machine.booted, machine.pcrs));
+    const PcrPolicy alone = candidate ? TRY(ports.pcrlock.predict(machine.pcrs)) : PcrPolicy{};
     if (candidate) TRY(lock_release(ports.pcrlock, candidate->name.file(), candidate->records));
     ports.progress(candidate ? "making the policy of both releases, and proving it" : "making the policy of the running release", 55);
     const EventLog log = TRY(ports.pcrlock.log());
@@ -97,16 +98,17 @@ Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candi
     const PolicyKeys keys = TRY(ports.policy_keys());
     machine.in_force = TRY(change_policy(*machine.tpm, machine.store, ports.pcrlock, machine.in_force, keys, change));
     if (!candidate) return {};
-    return make_ready(machine.store, machine.in_force, policy_of_one(machine.in_force.policy, candidate->records, candidate_boots));
+    return make_ready(machine.store, machine.in_force,
+                      policy_of_one(machine.in_force.policy, alone, running, candidate->records, candidate_boots));
 }
 
 // All that the log has of this boot since the firmware started a boot loader, as of an image that came over the network.
-Result<void> admit_by_log(const UpdatePorts& ports) {
+Result<std::string> admit_by_log(const UpdatePorts& ports) {
     auto [store, in_tpm] = TRY(ports.open_store());
-    if (in_tpm || !TRY(store.exists({ObjectKind::vault, ""}))) return {};
+    if (in_tpm || !TRY(store.exists({ObjectKind::vault, ""}))) return "";
     const auto tpm = TRY(ports.open_tpm());
-    const PolicyFile in_force = TRY(policy_in_force(ports, *tpm, store)).file;
-    if (admits_one_release(in_force.policy)) return {};
+    const auto [in_force, repaired] = TRY(policy_in_force(ports, *tpm, store));
+    if (admits_one_release(in_force.policy)) return repaired;
     const auto admitted = pcrs_of(in_force.policy);
     const bool secure_boot =
         std::ranges::contains(admitted, unsigned{pcr::secure_boot_policy}) || measured_secure_boot(TRY(ports.pcrlock.log()));
@@ -115,8 +117,9 @@ Result<void> admit_by_log(const UpdatePorts& ports) {
     const EventLog locked = TRY(ports.pcrlock.log());
     const PcrValues present = TRY(before_opening(TRY(tpm->read_pcrs(pcrs)), locked));
     const PolicyChange change{pcrs, TRY(boots_of(running, locked, running, present))};
-    TRY(change_policy(*tpm, store, ports.pcrlock, in_force, TRY(ports.policy_keys()), change));
-    return {};
+    const PolicyKeys keys = TRY(ports.policy_keys());
+    TRY(change_policy(*tpm, store, ports.pcrlock, in_force, keys, change));
+    return repaired;
 }
 
 }  // namespace lethe

@@ -56,7 +56,9 @@ struct Candidate {
 Result<void> admit(const UpdatePorts& ports, UpdateMachine& machine, const Candidate* candidate);
 
 /// Makes the policy of the running boot alone from what was measured, whatever lies on the ESP. Nothing to do when it is so already, and
-/// where there is no vault on a disk. @error as admit(); as UpdateMachine::open() of the policy
-Result<void> admit_by_log(const UpdatePorts& ports);
+/// where there is no vault on a disk.
+/// @return what became of the policy file (PolicyFileInForce::repaired).
+/// @error as admit(); as UpdateMachine::open() of the policy
+Result<std::string> admit_by_log(const UpdatePorts& ports);
 
 }  // namespace lethe

@@ -33,7 +33,10 @@ Result<void> write_over_slot(Disk& disk, const std::string& file, OctetView octe
 Result<void> wipe_slots(Disk& disk, const std::array<std::string, 2>& files) {
     for (const std::string& file : files) {
         if (!TRY(disk.exists(file))) continue;
-        TRY(disk.write(file, Octets(TRY(disk.read(file)).size(), 0)));
+        // What can be no slot, as a folder, is not the store's: a write gives it another name.
+        const auto present = disk.read(file);
+        if (!present && present.error().kind != ErrorKind::corrupt) return std::unexpected(present.error());
+        TRY(disk.write(file, Octets(present ? present->size() : 0, 0)));
         TRY(disk.sync(file));
         TRY(disk.remove(file));
     }

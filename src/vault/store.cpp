@@ -136,7 +136,8 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
     const std::uint64_t highest = std::max(generation_of(slots[0]), generation_of(slots[1]));
     if (highest == 0 && slots[0].exists && slots[1].exists)
         return fail(ErrorKind::corrupt, "{}: {}; both slots are damaged and are left as they are", path_of(slots[0].file), slots[0].damage);
-    if (highest == std::numeric_limits<std::uint64_t>::max())
+    constexpr std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
+    if (highest == last && !kept)
         return fail(ErrorKind::corrupt, "{}: its number is the last there can be; put it back from a copy of the store",
                     path_of(slots[0].file));
     if (kept && (*kept == 0 || std::ranges::none_of(slots, [&](const Slot& slot) { return generation_of(slot) == *kept; })))
@@ -147,7 +148,9 @@ Result<std::uint64_t> Store::write_next(const ObjectId& id, const Opener& open, 
     // The first write of an object may have been cut: then its one slot is damaged and the other is free.
     const Slot& target =
         highest == 0 ? (slots[0].exists ? slots[1] : slots[0]) : (generation_of(slots[0]) == left_alone ? slots[1] : slots[0]);
-    const std::uint64_t next = generation.value_or(highest + 1);
+    // What is written beside another version is known by its number alone, which nobody authenticates.
+    const std::uint64_t unused = highest < last ? highest + 1 : *kept == 1 ? 2 : 1;
+    const std::uint64_t next = generation.value_or(unused);
     TRY(write_slot(*disk_, target.file, make(next)));
     return next;
 }

@@ -52,13 +52,19 @@ BootedPcrlock::BootedPcrlock(Boot boot) : boot_(std::move(boot)) {
     constexpr std::string_view calling = "Calling EFI Application from Boot Option";
     components["350-action-efi-application"]["static"] = start(calling, as_octets(calling));
     components["500-separator"]["static"] = start("separator", Octets(4));
+    // As pcrlock.d has them: boot options that failed before.
+    const Records once = start("a boot option that failed", as_octets("a boot option that failed"));
+    auto& failures = components["600-boot-option-failures"];
+    failures["100-two"] = {once.front(), once.front()};
+    failures["200-one"] = once;
+    failures["zzz-none"] = {};
 }
 
 std::set<std::string> BootedPcrlock::generated() const {
     std::set<std::string> names;
     for (const auto& [component, variants] : components)
         for (const auto& variant : variants | std::views::keys)
-            if (variant != "static") names.insert(component + "/" + variant);
+            if (variant != "static" && component != "600-boot-option-failures") names.insert(component + "/" + variant);
     return names;
 }
 

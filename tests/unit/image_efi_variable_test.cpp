@@ -56,6 +56,26 @@ TEST_F(LoaderVariables, ThatAreMeantToLastStay) {
     EXPECT_THAT(removed(), IsEmpty());
 }
 
+// The boot loader takes no text of an odd length, and leaves it where it is. Source: systemd 257, efivar_get_str16().
+TEST_F(LoaderVariables, ThatTheBootLoaderCannotReadChooseNoEntryAndGo) {
+    const std::string name = "LoaderEntryOneShot";
+    const Octets whole{lasting, 0, 0, 0, '1', 0, 0, 0};
+    Octets odd = whole, longer = whole, open = whole, of_others = whole;
+    odd.push_back('x');
+    longer.insert(longer.end(), {'2', 0, 0, 0});
+    open.resize(6);
+    of_others[0] = signed_one;
+    for (const Octets& octets : {odd, longer, open, of_others, Octets{lasting, 0}, Octets{lasting, 0, 0, 0}, Octets(5000, lasting)}) {
+        ASSERT_TRUE(replace_file(folder / std::format("{}-{}", name, loader_vendor), octets, 0644));
+        EXPECT_EQ(read_set_variable(folder.path(), name), "") << octets.size();
+        EXPECT_THAT(removed(), ElementsAre(name)) << octets.size();
+        EXPECT_FALSE(has(name)) << octets.size();
+    }
+    ASSERT_TRUE(set_loader_variable(folder.path(), name, "1"));
+    EXPECT_THAT(removed(), IsEmpty());
+    EXPECT_EQ(read_set_variable(folder.path(), name), "1");
+}
+
 TEST_F(LoaderVariables, OfOthersAreLeftAlone) {
     set("LoaderInfo", lasting, global_vendor);
     set("BootOrder", lasting);

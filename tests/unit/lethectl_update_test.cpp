@@ -176,6 +176,10 @@ TEST(Updates, AreUnknownWhenTheServiceFailsAndNoTroubleWhileItIsBusy) {
     ASSERT_TRUE(busy);
     EXPECT_EQ(update_line(*busy, now), "  update unknown: it is away (an update may be under way)\n");
     EXPECT_FALSE(needs_person(*busy));
+    const auto stalled = updates_or_unknown(not_read("org.freedesktop.DBus.Error.Timeout"), true);
+    ASSERT_TRUE(stalled);
+    EXPECT_THAT(update_line(*stalled, now), HasSubstr("lethe-commit.service has failed"));
+    EXPECT_TRUE(needs_person(*stalled)) << "a disk that answers nothing holds the old release, and all seems well";
 }
 
 TEST(Updates, AreALineOfTheStatusAndTurnItsExit) {

@@ -90,7 +90,7 @@ TEST_F(PolicyFiles, AreReadyForTheTrialWhateverTheDiskRefuses) {
         if (damaged) damage_own_pin();
         machine.read_only = {"lethe_" + version + "+3.efi"};
         machine.refuse = [](const std::string& what) -> Result<void> {
-            for (const char* verb : {"write ", "sync ", "remove ", "rename ", "make "})
+            for (const char* verb : {"write ", "remove ", "rename ", "make "})
                 if (what.starts_with(verb)) return fail(ErrorKind::io, "the disk refuses: {}", what);
             return {};
         };

@@ -122,11 +122,14 @@ class FreezeLane:
         self.kept = version
 
     def hidden(self, version):
-        """The firmware refuses to let boot loader and stub set theirs; once these are removed, nothing says that there is an ESP."""
+        """The firmware refuses to let boot loader and stub set theirs; once these are removed, nothing says that there is an ESP. A next entry
+        that the boot loader cannot read, so that it neither obeys it nor removes it, makes the old release no staged one."""
         stage(self.machine, f"{version}.efi")
+        self.machine.ok(f"cd /efi/EFI/Linux && mv lethe_{self.kept}.efi lethe_{self.kept}+3.efi")
         self.machine.down()
         kept = {"StubImageIdentifier": r"\EFI\Linux\evil.efi", "LoaderDevicePartUUID": "evil", "LoaderBootCountPath": r"\EFI\Linux\lethe_9.9+3.efi"}
-        keep_in_firmware(self.machine, {f"{name}-{LOADER}": utf16(content) for name, content in kept.items()})
+        kept = {name: utf16(content) for name, content in kept.items()} | {"LoaderEntryOneShot": utf16(f"lethe_{self.kept}.efi") + b"x"}
+        keep_in_firmware(self.machine, {f"{name}-{LOADER}": octets for name, octets in kept.items()})
         self.machine.up()
         until(self.machine, "systemctl is-active lethe-commit || systemctl is-failed lethe-commit")
         said = shown(self.machine)
