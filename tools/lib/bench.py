@@ -164,7 +164,7 @@ def bench_restore(program, repeat):
         }
         counted = {work: count(work) for work in rows.values()}
         times = processor_time(rows.values(), repeat)
-        cells = [("", "TPM commands", "TPM octets", "Processor time", "Beside Lethe")]
+        cells = [("", "TPM commands", "TPM bytes", "Processor time", "Compared with Lethe")]
         for what, work in rows.items():
             lethe = work if isinstance(work, Lethe) else lethe  # the rows below it are compared with it
             ratio = "" if work is lethe else (
@@ -219,7 +219,7 @@ def bench_boot(repeat):
             machine.vm("rm", check=False)
     median = {name: statistics.median(taken) for name, taken in times.items()}
     spread = {name: (max(taken) - min(taken)) / median[name] * 100 for name, taken in times.items()}
-    table(("Image", "From PID 1 to tor", "Spread", "Beside the image without"),
+    table(("Image", "From PID 1 to tor", "Spread", "Compared with the image without"),
           *((name, f"{median[name]:.0f} ms", f"{spread[name]:.1f} %", f"{(median[name] / median['without'] - 1) * 100:+.1f} %") for name in machines))
 
 

@@ -45,7 +45,7 @@ def bench_measure(lethectl, repeat):
                 times[work].append((time.monotonic() - begin) * 1e3)
                 assert work != "`lethectl measure`" or len(json.loads(out)["pcrs"]) == 5, out
         median = {work: statistics.median(taken) for work, taken in times.items()}
-        cells = [("", "Octets", "Time", "Beside sha256sum")]
+        cells = [("", "Bytes", "Time", "Compared with sha256sum")]
         for work in works:
             cells.append((work, f"{uki.stat().st_size:,}".replace(",", " "), f"{median[work]:.0f} ms", f"{median[work] / median['`sha256sum`']:.2f}"))
         table(*cells)

@@ -86,12 +86,12 @@ def bench_times(program, repeat):
     taken = {what: medians(runs) for what, runs in {**snapshots, **restores}.items()}
     table(("", "All but TPM and sync", "ESAPI", "TPM commands", "Sync", "Reading the disk"), *(times(*row) for row in taken.items()))
     print()
-    table(("", "Octets of state", "Disk writes", "Octets written", "Syncs", "TPM commands", "Octets read"),
+    table(("", "Bytes of state", "Disk writes", "Bytes written", "Syncs", "TPM commands", "Bytes read"),
           *(counts(*row) for row in taken.items()))
 
 
 def bench_days(program):
-    cells = [("A day with", "State", "Disk writes", "Syncs", "TPM commands", "Octets written", "In a year")]
+    cells = [("A day with", "State", "Disk writes", "Syncs", "TPM commands", "Bytes written", "In a year")]
     for what, sizes in DAYS.items():
         for size in sizes:
             with Machine(program, size) as machine:
