@@ -18,7 +18,7 @@ from bench_table import table
 
 RELAYS = 64
 PCRS = (4, 11)
-LIMIT = 30  # seconds; no wait is longer
+LIMIT = 30  # No wait is longer than this many seconds.
 
 
 def run(arguments, environment=None):
@@ -54,7 +54,7 @@ class SoftwareTpm:
         self.process.wait()
 
     def way(self, record):
-        """The TCTI of a process, and what its environment needs. What passes goes into the file `record`, when one is given."""
+        """The TCTI of a process, and what its environment needs. If the file `record` is given, the traffic is recorded there."""
         return (f"pcap:{self.tcti}", {"TCTI_PCAP_FILE": str(record)}) if record else (self.tcti, {})
 
     def wait(self):
@@ -68,12 +68,12 @@ class SoftwareTpm:
 
 
 def traffic(file):
-    """Commands, and octets of commands and responses, in what tpm2-tss's TCTI `pcap` has written: the TPM's port is the server's."""
+    """Counts commands, and bytes of commands and responses, in a file of tpm2-tss's TCTI `pcap`, where the TPM's port is the server's."""
     octets = file.read_bytes()
     commands = size = at = 0
     while at < len(octets):
         block, length = struct.unpack_from("<II", octets, at)
-        if block == 6:  # an enhanced packet block, with an IPv4 and a TCP header before the TPM's
+        if block == 6:  # This is an enhanced packet block: an IPv4 and a TCP header precede the TPM's.
             packet = octets[at + 28:at + 28 + struct.unpack_from("<I", octets, at + 20)[0]]
             commands += struct.unpack_from(">H", packet, 22)[0] == 2321
             size += len(packet) - 40
@@ -82,7 +82,7 @@ def traffic(file):
 
 
 class Lethe:
-    """What lethe-identityd does before it answers: opens the vault, and installs every relay's keys, synced, in a new folder."""
+    """What lethe-identityd does before it answers: it opens the vault, and installs every relay's keys, synced, in a new folder."""
 
     def __init__(self, program, tpm, folder, relays):
         self.program, self.tpm, self.folder = program, tpm, folder
@@ -104,7 +104,7 @@ class Lethe:
 
 
 class SystemdCreds:
-    """`systemd-creds decrypt` for each of these contents, which are sealed to the same PCRs."""
+    """Runs `systemd-creds decrypt` for each of these contents, which are sealed to the same PCRs."""
 
     def __init__(self, tpm, folder, contents):
         self.tpm, self.folder = tpm, folder
@@ -125,7 +125,7 @@ class SystemdCreds:
 
 
 def count(work):
-    """TPM commands and octets of one run."""
+    """Returns the TPM commands and bytes of one run."""
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as name:
         work.prepare()
         work.run(Path(name))
@@ -133,13 +133,13 @@ def count(work):
 
 
 def processor_ms():
-    """What the processes have taken that have ended, in the kernel too."""
+    """Returns the processor time of the processes that have ended, including their time in the kernel."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (used.ru_utime + used.ru_stime) * 1e3
 
 
 def processor_time(works, repeat):
-    """The median of each in milliseconds, taken in turn, so that what else the machine does falls on all of them."""
+    """Returns the median of each in milliseconds. They run in turn, so that other work of the machine affects all of them."""
     times = {work: [] for work in works}
     for _ in range(repeat):
         for work in works:
@@ -166,7 +166,7 @@ def bench_restore(program, repeat):
         times = processor_time(rows.values(), repeat)
         cells = [("", "TPM commands", "TPM bytes", "Processor time", "Compared with Lethe")]
         for what, work in rows.items():
-            lethe = work if isinstance(work, Lethe) else lethe  # the rows below it are compared with it
+            lethe = work if isinstance(work, Lethe) else lethe  # The rows below are compared with this one.
             ratio = "" if work is lethe else (
                 f"{counted[work][0] / counted[lethe][0]:.1f} times the commands, {times[work] / times[lethe]:.1f} the processor time")
             cells.append((what, *map(str, counted[work]), f"{times[work]:.1f} ms", ratio))
@@ -192,7 +192,7 @@ def bench_image():
 
 
 def start_to_tor(machine):
-    """Milliseconds of the machine's clock from the start of its first PID 1, in the initrd, to tor's READY=1."""
+    """Returns milliseconds of the machine's clock from the start of its first PID 1, in the initrd, to tor's READY=1."""
     shown = machine.ok("systemctl show -P InitRDTimestampMonotonic && systemctl show -P ActiveEnterTimestampMonotonic tor@a")
     first, ready = map(int, shown.split())
     assert 0 < first < ready, shown
@@ -200,7 +200,7 @@ def start_to_tor(machine):
 
 
 def bench_boot(repeat):
-    """Clean boots of two machines in turn, the one with Lethe being enrolled. The clock of both counts their instructions."""
+    """Boots two machines in turn, cleanly; the one with Lethe is enrolled. The clock of both counts their instructions."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests/vm"))
     from machine import Machine, credentials
     machines = {"with Lethe": Machine("bench-boot", "debug"), "without": Machine("bench-boot-bare", "bare")}

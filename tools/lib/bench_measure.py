@@ -1,4 +1,4 @@
-"""How long `lethectl measure` takes of a release of 64 MB, beside sha256sum of the same file."""
+"""Times `lethectl measure` of a release of 64 MB, and sha256sum of the same file."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from bench_table import table
 
 STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 SIZE = 64 << 20
-KERNEL = 12 << 20  # about that of Debian
+KERNEL = 12 << 20  # Debian's kernel has about this size.
 
 
 def run(arguments):
@@ -24,7 +24,7 @@ def run(arguments):
 
 
 def release(folder):
-    """A UKI of that size, of random octets; a kernel is a PE image, so its octets come after a stub's, as a certificate would."""
+    """Makes a UKI of that size from random bytes. A kernel is a PE image: its bytes follow those of a stub, as a certificate would."""
     kernel, initrd, uki = folder / "kernel", folder / "initrd", folder / "lethe_1.efi"
     stub = Path(STUB).read_bytes()
     kernel.write_bytes(stub + os.urandom(KERNEL - len(stub)))

@@ -1,4 +1,4 @@
-"""What snapshots and their restoration take, and what they write in a day: tests/bench/state.cpp, on a disk and a TPM in software."""
+"""Measures the cost of snapshots and restorations, and their writes in a day: tests/bench/state.cpp, on a disk and a software TPM."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench_table import table
 
-# What is kept of a relay: octets of its state file and of its cached files.
+# The sizes of what a snapshot keeps of a relay: bytes of its state file and of its cached files.
 SIZES = {"2 KB": (2 << 10, 0), "8 KB": (8 << 10, 0), "32 KB": (32 << 10, 0), "8 MB": (32 << 10, (8 << 20) - (32 << 10))}
 TIMED = ("2 KB", "32 KB", "8 MB")
 DAYS = {
@@ -21,7 +21,7 @@ DAYS = {
 
 
 class Machine:
-    """An enrolled machine: its store on the disk where the cache is, its TPM and all that is on tmpfs in /dev/shm."""
+    """An enrolled machine: its store is on the disk where the cache is; its TPM and everything on tmpfs are in /dev/shm."""
 
     def __init__(self, program, size):
         self.program, self.size = program, list(map(str, SIZES[size]))
@@ -36,7 +36,7 @@ class Machine:
         self.memory.cleanup()
 
     def run(self, verb, *arguments):
-        """One dictionary for each line of JSON that the program prints."""
+        """Returns one dictionary for each line of JSON that the program prints."""
         done = subprocess.run([self.program, verb, self.store.name, Path(self.memory.name, "tpm"), *arguments], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, env=dict(os.environ, TSS2_LOG="all+none", TMPDIR=self.memory.name))
         if done.returncode != 0:
@@ -64,7 +64,7 @@ def megabytes(count):
 
 
 def times(what, taken):
-    """The processor time of each part, and what passes on the clock in those that wait for something."""
+    """Returns the processor time of each part, and the wall-clock time of the parts that wait for something."""
     def ms(nanoseconds):
         return f"{nanoseconds / 1e6:.2f} ms"
     rest = {clock: taken[f"all_{clock}"] - taken[f"sync_{clock}"] - taken[f"verbs_{clock}"] for clock in ("wall", "processor")}

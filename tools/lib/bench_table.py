@@ -1,4 +1,4 @@
-"""Tables in Markdown, for the parts of tools/bench."""
+"""Prints tables in Markdown, for the parts of tools/bench."""
 
 
 def table(*rows):
