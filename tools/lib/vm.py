@@ -1,13 +1,13 @@
-"""Virtual machines with OVMF and a TPM; tools/vm calls this on Debian 13. See usage below, or tools/vm --help.
+"""Manages virtual machines with OVMF and a TPM; tools/vm calls this on Debian 13. See the usage below, or tools/vm --help.
 
 A machine is a folder, $LETHE_CACHE/vm/NAME:
   disk.raw OVMF_VARS.fd tpm/   what a real machine would keep
-  network/lethe.efi            instead of a disk, what it boots over the network
+  network/lethe.efi            what it boots over the network, instead of a disk
   offer.erofs                  a second disk, read-only, with files for the guest
   vm.json                      profile, Secure Boot, network
   run.json                     process ids with start times, of the last start
   console.log                  the serial console since the machine was made
-  *.sock                       sockets, named relative to the folder (a socket's path has at most 108 octets)
+  *.sock                       sockets, named relative to the folder (a socket's path has at most 108 bytes)
 """
 
 import argparse
@@ -33,29 +33,29 @@ from pathlib import Path
 CACHE = Path(os.environ["LETHE_CACHE"])
 OVMF = Path("/usr/share/OVMF")
 MEMORY_MB = 1024
-# The disk's device and the network card's.
+# QEMU's devices for the disk and for the network card.
 HARDWARE = {"virtio": ("virtio-blk-pci", None), "nvme": ("nvme,serial=lethe", "e1000e"), "ahci": ("ide-hd,bus=ide.0", "igb")}
-OWNER = "6c657468-6500-4000-8000-000000000003"  # of the Secure Boot keys
+OWNER = "6c657468-6500-4000-8000-000000000003"  # This owner is of the Secure Boot keys.
 
 USAGE = """\
-tools/vm build [--profile P] [--version V]    builds the image, see tools/image --help
-tools/vm up NAME [options]                    makes the machine if there is none, and starts it
-tools/vm exec NAME [-i] -- COMMAND...         runs a command in it (debug profile); its output and exit status come back; -i: stdin too
-tools/vm console NAME                         its console: a root shell with the debug profile; leave with Ctrl-]
-tools/vm reboot NAME                          clean power-off, then a start
-tools/vm next NAME                            waits for the boot after a reset that the guest itself begins, one at a time
-tools/vm down NAME                            clean power-off (the ACPI power button)
-tools/vm cut NAME                             power cut: QEMU and swtpm die at once
-tools/vm memory NAME                          its physical memory as it is, into memory.raw in the machine's folder
-tools/vm in-use NAME REGEX                    octets of memory in use, the last before a line of its console: waits for it
+tools/vm build [--profile P] [--version V]    build the image, see tools/image --help
+tools/vm up NAME [options]                    make the machine if it does not exist, and start it
+tools/vm exec NAME [-i] -- COMMAND...         run a command in it (debug profile), return its output and exit status; -i: pass stdin, too
+tools/vm console NAME                         open its console: a root shell with the debug profile; leave with Ctrl-]
+tools/vm reboot NAME                          power it off cleanly, then start it
+tools/vm next NAME                            wait for the boot after a reset that the guest itself begins, one at a time
+tools/vm down NAME                            power it off cleanly (the ACPI power button)
+tools/vm cut NAME                             cut its power: QEMU and swtpm die at once
+tools/vm memory NAME                          dump its physical memory into memory.raw in the machine's folder
+tools/vm in-use NAME REGEX                    wait for a line of its console; print the last figure of memory in use before it, in bytes
 tools/vm esp NAME ls [PATH] | get PATH | put PATH | rm PATH
-                                              files on its ESP while it is off; get writes to stdout, put reads stdin
-tools/vm log NAME                             the serial console of the last start
-tools/vm wait NAME REGEX                      waits for a line of that log
-tools/vm list                                 the machines
-tools/vm rm NAME                              cuts it and forgets it
+                                              access files on its ESP while it is off; get writes to stdout, put reads stdin
+tools/vm log NAME                             print the serial console of the last start
+tools/vm wait NAME REGEX                      wait for a line of that log
+tools/vm list                                 list the machines
+tools/vm rm NAME                              cut its power and delete it
 
-exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 a wait ran out, 125 exec could not run; exec otherwise gives the guest's.
+exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 a wait timed out, 125 exec could not run; otherwise exec returns the guest's.
 """
 
 
@@ -72,7 +72,7 @@ def note(message):
 # Processes ---------------------------------------------------------------------------------------------------------------------------
 
 def start_time(pid):
-    """The start time of a live process, in clock ticks since the boot; None when there is none (or a zombie)."""
+    """Returns the start time of a live process, in clock ticks since the boot; None if it does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -81,7 +81,7 @@ def start_time(pid):
 
 
 def spawn(arguments, log):
-    """Starts a process that outlives this one, and names it so that a reused process id can be told from it."""
+    """Starts a process that outlives this one. Returns its id and start time, so that a reused process id is recognised."""
     with open(log, "ab") as out:
         child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     return {"pid": child.pid, "start": start_time(child.pid)}
@@ -92,7 +92,7 @@ def alive(process):
 
 
 def kvm_works():
-    """Whether a machine under KVM stays alive: on some hosts /dev/kvm opens, and QEMU dies at its first instruction."""
+    """Returns whether a machine under KVM stays alive: on some hosts /dev/kvm opens, but QEMU dies at its first instruction."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     known = CACHE / "kvm"
     if known.exists() and known.read_text().split()[:1] == [boot]:
@@ -102,7 +102,7 @@ def kvm_works():
         probe = subprocess.Popen(["qemu-system-x86_64", "-machine", "q35", "-accel", "kvm", "-cpu", "max", "-m", "128", "-nodefaults",
                                   "-display", "none", "-bios", OVMF / "OVMF_CODE_4M.fd", "-qmp", "stdio"],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        time.sleep(4)  # the firmware runs, or the machine has stopped by now: no event tells
+        time.sleep(4)  # By now the firmware runs, or the machine has stopped: no event tells.
         try:
             out, _ = probe.communicate(b'{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit"}', 10)
             if b'"status": "running"' in out:
@@ -115,7 +115,7 @@ def kvm_works():
     return answer == "yes"
 
 
-# To emulate all that QEMU knows of a processor takes half as long again as to emulate this one, which the kernel mitigates less on.
+# Emulating all that QEMU knows of a processor takes half as long again as emulating this one, on which the kernel mitigates less.
 PLAIN_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+aes,+pclmulqdq,+rdrand"
 
 
@@ -156,7 +156,7 @@ class Machine:
         return alive(self.run().get("qemu"))
 
     def is_open(self):
-        """Whether there is a shell in it, and an agent."""
+        """Returns whether the image has a shell and an agent."""
         return self.settings["profile"] in ("debug", "bare")
 
     def must_run(self):
@@ -192,7 +192,7 @@ class Machine:
         if options.new_tpm or not Path("tpm").exists():
             shutil.rmtree("tpm", ignore_errors=True)
             os.mkdir("tpm", 0o700)
-            # One bank, as on most machines; each further one costs every measurement again.
+            # The TPM has one bank, as on most machines; each further bank costs every measurement again.
             made = subprocess.run(["swtpm_setup", "--tpm2", "--tpmstate", "tpm", "--pcr-banks", "sha256", "--logfile", "swtpm.log"],
                                   stdout=subprocess.DEVNULL)
             if made.returncode != 0:
@@ -206,7 +206,7 @@ class Machine:
             self.make_offer(dict(offered.split("=", 1) for offered in options.offer))
 
     def make_offer(self, files):
-        """The disk with these files by name. What some have in common takes room once."""
+        """Makes the disk with these files by name. Content that files share takes up space once."""
         with tempfile.TemporaryDirectory(dir=".") as folder:
             for name, file in files.items():
                 shutil.copyfile(file, Path(folder, name))
@@ -214,8 +214,8 @@ class Machine:
             subprocess.run(["mkfs.erofs", "-d0", "--chunksize=65536", "offer.erofs", folder], check=True, stdout=subprocess.DEVNULL)
 
     def make_variables(self, secure_boot, keys):
-        """The firmware's variables. With Secure Boot on, the profile's keys are enrolled, so that no boot is needed for that; in setup mode
-        there are none, and the boot loader enrols those that lie on the disk."""
+        """Makes the firmware's variables. With Secure Boot on, the profile's keys are enrolled, so that this needs no boot; in setup mode
+        there are no keys, and the boot loader enrols those that lie on the disk."""
         if secure_boot != "on":
             shutil.copyfile(OVMF / "OVMF_VARS_4M.fd", "OVMF_VARS.fd")
             return
@@ -268,15 +268,15 @@ class Machine:
         wait_for("QEMU's socket", 60, lambda: Path("qmp.sock").exists() or not alive(run["qemu"]))
 
     def boot_device(self, dhcp):
-        """A disk and no network; or no disk, and a network that reaches nothing but the UKI on QEMU's own TFTP server.
+        """Gives it a disk and no network; or no disk, and a network that reaches only the UKI on QEMU's own TFTP server.
 
-        As in a machine of metal: a disk and a card that reaches nothing, what the card sends being kept in network.pcap.
+        Like a real machine, it may have a disk and a card that reaches nothing; network.pcap keeps what the card sends.
         """
         if self.settings["network"]:
             return ["-netdev", "user,id=net,restrict=on,tftp=network,bootfile=lethe.efi",
                     "-device", "virtio-net-pci,netdev=net,bootindex=0,romfile="]
         disk, card = HARDWARE[self.settings["hardware"]]
-        # cache=none: the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
+        # With cache=none the guest sees a disk with a write cache, and flushes it or not, as on a real machine.
         devices = ["-drive", "if=none,id=disk,format=raw,file=disk.raw,cache=none", "-device", f"{disk},drive=disk,bootindex=0"]
         if Path("offer.erofs").exists():
             devices += ["-drive", "if=none,id=offer,format=raw,file=offer.erofs,readonly=on", "-device", "virtio-blk-pci,drive=offer,serial=offer"]
@@ -290,8 +290,8 @@ class Machine:
     def wait_until_up(self, limit):
         begin = time.monotonic()
         if self.is_open():
-            # Each question starts a program in the guest, which would take the processor from the boot. So it is asked when the console
-            # shows the last target; and now and then, since a boot that failed does not come that far.
+            # Each question starts a program in the guest, which would take the processor from the boot. So the agent is asked when the
+            # console shows the last target, and now and then, since a boot that failed does not come that far.
             self.wait_running("the guest's agent", limit, self.agent_answers)
             self.asked = time.monotonic()
             state = self.wait_running("the end of the boot", limit, self.boot_state)
@@ -318,7 +318,7 @@ class Machine:
         return state if state not in ("", "initializing", "starting", "offline", "unknown") else None
 
     def wait_running(self, what, limit, condition):
-        """wait_for, with signs of life, and not longer than the machine lives."""
+        """Waits as wait_for does, prints signs of life, and stops when the machine goes off."""
         begin = told = time.monotonic()
         while not (value := condition()):
             now = time.monotonic()
@@ -334,15 +334,15 @@ class Machine:
         return value
 
     def console_text(self):
-        """The console since the last start, without the terminal's escape sequences."""
-        Path("console.log").touch()  # QEMU makes it a moment after the start
+        """Returns the console since the last start, without the terminal's escape sequences."""
+        Path("console.log").touch()  # QEMU makes the file a moment after the start.
         with open("console.log", "rb") as file:
             file.seek(self.run().get("console", 0))
             text = file.read().decode(errors="replace")
         return re.sub(r"\x1b(\[[0-9;:?=!]*[A-Za-z]|\].*?(\x07|\x1b\\)|[()].|[=>78cM])", "", text).replace("\r", "")
 
     def enter_next_boot(self):
-        """Whether the firmware has started a boot loader again; the console begins with that boot then."""
+        """Returns whether the firmware has started a boot loader again; the console then begins with that boot."""
         run = self.run()
         with open("console.log", "rb") as file:
             file.seek(run["console"])
@@ -363,7 +363,7 @@ class Machine:
         end = time.monotonic() + limit
         while self.running():
             try:
-                Qmp().ask("system_powerdown")  # again while it runs: a press during the boot goes unheard
+                Qmp().ask("system_powerdown")  # The button is pressed again while the machine runs: a press during the boot has no effect.
             except OSError:
                 pass
             if time.monotonic() > end:
@@ -385,7 +385,7 @@ class Machine:
     def esp(self, *command, **more):
         """Runs an mtools command on the first partition of the disk."""
         with open("disk.raw", "rb") as disk:
-            disk.seek(2 * 512)  # the GPT's first entry: type, id, first and last block
+            disk.seek(2 * 512)  # Here is the GPT's first entry: type, id, first and last block.
             first = struct.unpack_from("<16s16sQQ", disk.read(128))[2]
         return subprocess.run([command[0], "-i", f"disk.raw@@{first * 512}", *command[1:]],
                               env={**os.environ, "MTOOLS_SKIP_CHECK": "1"}, **more)
@@ -411,7 +411,7 @@ def wait_for(what, limit, condition):
 
 
 class Channel:
-    """JSON lines over a socket of the machine in the current folder."""
+    """A channel of JSON lines over a socket of the machine in the current folder."""
 
     def __init__(self, path, limit):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -451,7 +451,7 @@ class Agent(Channel):
 
     def __init__(self, limit=10):
         super().__init__("agent.sock", limit)
-        # What an earlier client left unread comes first: skip to the answer to this very request.
+        # What an earlier client left unread comes first: this skips to the answer to its own request.
         mark = uuid.uuid4().int >> 80
         self.send({"execute": "guest-sync", "arguments": {"id": mark}}, before=b"\xff")
         while True:
@@ -470,7 +470,7 @@ class Agent(Channel):
         return answer["return"]
 
     def run(self, command, stdin=None, limit=600):
-        """Exit status, output and errors of a command in the guest."""
+        """Returns exit status, output and errors of a command in the guest."""
         arguments = {"path": command[0], "arg": command[1:], "capture-output": True}
         if stdin is not None:
             arguments["input-data"] = base64.b64encode(stdin).decode()
@@ -484,7 +484,7 @@ class Agent(Channel):
         while not (status := self.ask("guest-exec-status", pid=pid))["exited"]:
             if time.monotonic() > end:
                 raise Failure(f"waited {limit} s for the end of {' '.join(command)}", 3)
-            self.socket.close()  # others may ask in the meantime
+            self.socket.close()  # Other clients may ask in the meantime.
             time.sleep(pause)
             pause = min(pause * 1.5, 1)
             self.__init__(60)
@@ -577,7 +577,7 @@ def cut(options):
 
 
 def memory(options):
-    """Its physical memory, page by page from 0; it stands still meanwhile. The machine has less than 2 GB: no hole in between."""
+    """Dumps its physical memory, page by page from 0, while it is stopped. With less than 2 GB, its memory has no hole."""
     machine = Machine(options.name)
     machine.must_run()
     qmp = Qmp()
@@ -589,7 +589,7 @@ def memory(options):
 
 
 def in_use(options):
-    """Prints total less available memory in octets, as its kernel counts them each second: the last figure before a line on its console."""
+    """Prints total minus available memory in bytes, as its kernel counts them each second: the last figure before a line on its console."""
     machine = Machine(options.name)
     machine.must_run()
     device, before = "/machine/peripheral/balloon", re.compile(options.regex)
@@ -672,10 +672,10 @@ def main():
 
     sub = verb("up", up, 300)
     sub.add_argument("--disk-from", metavar="FILE", help="boot a copy of this disk, not of the newest image")
-    sub.add_argument("--network-from", metavar="FILE", help="no disk: boot a copy of this UKI over the network")
-    sub.add_argument("--profile", help="which image: debug (default) or production")
+    sub.add_argument("--network-from", metavar="FILE", help="boot a copy of this UKI over the network, without a disk")
+    sub.add_argument("--profile", help="use this image: debug (default) or production")
     sub.add_argument("--secure-boot", choices=["on", "off", "setup"],
-                     help="setup: the firmware has no keys yet and waits for some (default: as before, on for a new machine)")
+                     help="setup: use a firmware that has no keys yet and waits for some (default: as before, on for a new machine)")
     sub.add_argument("--hardware", choices=list(HARDWARE), help="of the disk and the network card (default: as before, virtio at first)")
     sub.add_argument("--smbios", action="append", default=[], metavar="STRING", help="an SMBIOS type 11 string, for this start only")
     sub.add_argument("--fw-cfg", action="append", default=[], metavar="NAME=STRING", help="a file of QEMU's firmware configuration, likewise")
@@ -684,10 +684,10 @@ def main():
     sub.add_argument("--dhcp", metavar="OPTIONS", help="a network card whose DHCP server says this (QEMU's -netdev user), likewise")
     sub.add_argument("--cred", action="append", default=[], metavar="NAME=FILE", help="put FILE on the ESP as credential NAME")
     sub.add_argument("--offer", action="append", default=[], metavar="NAME=FILE",
-                     help="FILE as NAME on a disk /dev/disk/by-id/virtio-offer, from now on in the place of what was offered before")
-    sub.add_argument("--count-instructions", action="store_true", help="emulated, with a clock that counts instructions, for this start only")
-    sub.add_argument("--date", metavar="YYYY-MM-DDTHH:MM:SS", help="what its clock says, in UTC, for this start only (default: the right time)")
-    sub.add_argument("--new-tpm", action="store_true", help="replace the TPM by an empty one")
+                     help="put FILE as NAME on a disk /dev/disk/by-id/virtio-offer, from now on instead of what was offered before")
+    sub.add_argument("--count-instructions", action="store_true", help="emulate it with a clock that counts instructions, this time only")
+    sub.add_argument("--date", metavar="YYYY-MM-DDTHH:MM:SS", help="set its clock, in UTC, for this start only (default: the right time)")
+    sub.add_argument("--new-tpm", action="store_true", help="replace the TPM with an empty one")
     sub.add_argument("--no-wait", action="store_true", help="do not wait until it is up")
     sub = verb("exec", execute, 600)
     sub.add_argument("-i", dest="stdin", action="store_true", help="send standard input, too")
@@ -718,7 +718,7 @@ def main():
     try:
         if "name" in options:
             (CACHE / "vm").mkdir(exist_ok=True)
-            # One command at a time changes a machine; reading ones don't wait.
+            # One command at a time changes a machine; commands that only read do not wait.
             if options.action in (up, reboot, next_boot, down, esp, remove):
                 lock = open(CACHE / "vm" / f".{options.name}.lock", "w")
                 fcntl.flock(lock, fcntl.LOCK_EX)
