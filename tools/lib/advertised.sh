@@ -1,5 +1,6 @@
-# bash -c "$(cat advertised.sh)" advertised NAME PORT, in a machine of profile debug: prints what the relay's tor says that it can carry, in
-# octets a second: the last number of `bandwidth` in its descriptor. Asks tor on its control port. Source: dir-spec 2.1.1, control-spec 3.9.
+# Run in a machine of profile debug as: bash -c "$(cat advertised.sh)" advertised NAME PORT
+# Prints the bandwidth that the relay's tor says it can carry, in bytes per second: the last number of `bandwidth` in its descriptor. Asks
+# tor on its control port. Source: dir-spec 2.1.1, control-spec 3.9.
 set -e
 cookie=$(od -An -v -tx1 "/run/tor-instances/$1/control.authcookie")
 exec 3<>"/dev/tcp/127.0.0.1/$2"

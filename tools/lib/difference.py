@@ -1,6 +1,6 @@
 """Says in which files two builds of the image differ: difference.py FOLDER FOLDER, each with lethe.efi and lethe.raw.
 
-Prints the digest of the unsigned UKI when nothing differs, else one line a file, and exits 1.
+Prints the digest of the unsigned UKI if nothing differs. Otherwise prints one line for each file that differs, and exits 1.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import uki_tree
 
-GPT_OCTETS = 1 << 20  # the partition starts behind it
+GPT_OCTETS = 1 << 20  # The partition starts after these bytes.
 
 
 def uki_differences(one, two):
-    """Names what differs in two unsigned UKIs: sections, and files in the initrd and in the root."""
+    """Yields what differs in two unsigned UKIs: sections, and files in the initrd and in the root."""
     if one == two:
         return
     names = list(uki_tree.sections(one))
@@ -77,7 +77,7 @@ def root_differences(one, two):
 
 
 def describe(top):
-    """What each path of a tree is: mode, metadata, content."""
+    """Describes each path of a tree: mode, metadata, content."""
     tree = {}
     for here, folders, names in os.walk(top):
         for path in [Path(here, name) for name in folders + names]:
@@ -92,7 +92,7 @@ def xattrs(path):
 
 
 def tree_differences(one, two):
-    """Path and kind of each difference of two trees."""
+    """Yields path and kind of each difference between two trees."""
     for path in sorted(one.keys() | two.keys()):
         if path not in one or path not in two:
             yield path, f"only in the {'first' if path in one else 'second'}"
@@ -105,7 +105,7 @@ def tree_differences(one, two):
 
 
 def disk_differences(one, two):
-    """Of the partition table, and of the files on the ESP without their signatures; the UKI has been compared."""
+    """Yields differences in the partition table, and in the files on the ESP without their signatures; the UKI is compared elsewhere."""
     with tempfile.TemporaryDirectory() as folder:
         trees, tables = [], []
         for number, disk in enumerate((one, two)):

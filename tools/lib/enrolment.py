@@ -1,8 +1,8 @@
 """Writes what systemd-boot enrols in a firmware in setup mode: python3 enrolment.py KEYS OUT
 
-KEYS has PK, KEK and db, each as NAME.pem, a certificate, and the first two as NAME.key, too. OUT gets PK.auth, KEK.auth and db.auth: each an
-EFI_VARIABLE_AUTHENTICATION_2 with the EFI_SIGNATURE_LIST of one certificate (UEFI 2.10, 8.2.2 and 32.4.1). PK signs itself and KEK, KEK signs
-db, so that a firmware which checks all of them takes them, too.
+KEYS has PK, KEK and db, each as NAME.pem, a certificate, and the first two also as NAME.key. OUT gets PK.auth, KEK.auth and db.auth: each
+is an EFI_VARIABLE_AUTHENTICATION_2 with the EFI_SIGNATURE_LIST of one certificate (UEFI 2.10, 8.2.2 and 32.4.1). PK signs itself and KEK,
+KEK signs db, so that even a firmware which checks all of them accepts them.
 """
 
 import base64
@@ -18,8 +18,8 @@ IMAGE_SECURITY = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")
 CERT_X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
 CERT_PKCS7 = uuid.UUID("4aafd29d-68df-49ee-8aa9-347d375665a7")
 OWNER = uuid.UUID("6c657468-6500-4000-8000-000000000003")
-ATTRIBUTES = 0x27  # non-volatile, boot services, runtime, time-based authenticated write access
-# 2025-01-01 00:00:00, the image's own time: what is appended to a variable later needs a later one.
+ATTRIBUTES = 0x27  # These are: non-volatile, boot services, runtime, time-based authenticated write access.
+# This is 2025-01-01 00:00:00, the image's own time: anything appended to a variable later needs a later time.
 TIME = struct.pack("<HBBBBBBIhBB", 2025, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 WIN_CERT_TYPE_EFI_GUID = 0x0EF1
 VARIABLES = {"PK": (GLOBAL, "PK"), "KEK": (GLOBAL, "PK"), "db": (IMAGE_SECURITY, "KEK")}
@@ -36,7 +36,7 @@ def signature_list(der):
 
 
 def length_at(der, at):
-    """The length of the DER element that begins there, and where its contents begin."""
+    """Returns the length of the DER element that begins at `at`, and where its contents begin."""
     first = der[at + 1]
     if first < 0x80:
         return first, at + 2
@@ -45,7 +45,7 @@ def length_at(der, at):
 
 
 def signed_data(content_info):
-    """The SignedData alone, as the firmware wants it, of a ContentInfo (RFC 5652, 3): its second member, in a tag of its own."""
+    """Returns only the SignedData of a ContentInfo (RFC 5652, 3), as the firmware wants it: the second member, in a tag of its own."""
     _, inside = length_at(content_info, 0)
     size, start = length_at(content_info, inside)
     _, contents = length_at(content_info, start + size)

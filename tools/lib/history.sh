@@ -1,8 +1,8 @@
-# bash -c "$(cat history.sh)" history NAME, in a machine of profile debug: gives the relay the history of one that has carried 3 MB/s for two
-# days, as its tor writes it when it ends.
+# Run in a machine of profile debug as: bash -c "$(cat history.sh)" history NAME
+# Gives the relay the history of one that has carried 3 MB/s for two days, as its tor writes it when it ends.
 set -e
 relay=$1
-# tor writes its state and ends at once; after the SIGINT that a stop begins with, it gives its clients half a minute.
+# On SIGTERM tor writes its state and ends at once; after the SIGINT that a stop begins with, it gives its clients half a minute.
 systemctl kill -s TERM "tor@$relay" && systemctl stop "tor@$relay"
 cd "/var/lib/tor-instances/$relay"
 printf -v now '%(%F %T)T' -1
@@ -15,7 +15,7 @@ printf -v now '%(%F %T)T' -1
 chown "_tor-$relay:" state.seed
 chmod 600 state.seed
 mv state.seed state
-# Whoever asked for this sees the end of what is said here, and may not have the machine any more.
+# The caller sees the end of this output, and may no longer have the machine.
 systemctl start "tor@$relay" || {
     systemctl show -p Result -p ExecMainStatus -p StatusText "tor@$relay"
     journalctl -b -u "tor@$relay" -n 20 -o cat --no-pager

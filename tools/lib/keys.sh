@@ -1,15 +1,16 @@
-# Sourced after trixie.sh: the keys that sign images, and what a firmware gets to know of them.
+# Sourced after trixie.sh: handles the keys that sign images, and the certificates that a firmware gets.
 #
 #   keys_choose PROFILE             sets keys_set (debug or production) and keys, its folder; certificates, which anyone may see
 #   keys_prepare PASSPHRASE_FILE [URI [NO_PASSPHRASE]]
-#                                   makes the keys that are missing. Without a file the passphrase of those that have one is asked for at the
-#                                   terminal, and so is that of new production keys, unless NO_PASSPHRASE, for tests, has them made in clear. With
-#                                   the URI of a PKCS #11 token, the keys in it are used, which the passphrase, its PIN, opens; it makes none
+#                                   makes the keys that are missing. Without a file it asks at the terminal for the passphrase of protected
+#                                   keys and of new production keys; NO_PASSPHRASE, for tests, makes the latter in clear. With the URI of a
+#                                   PKCS #11 token it uses the keys in the token, which the passphrase, its PIN, opens, and makes no keys
 #   keys_run COMMAND ...            runs a command on Debian 13 that finds the keys, in clear or as references to the token, in /run/lethe-keys
-#   keys_vm COMMAND ...             runs one that signs releases of the debug profile in tests: $LETHE_KEYS is that set's folder
+#   keys_vm COMMAND ...             runs a command that signs releases of the debug profile in tests: $LETHE_KEYS is the folder of that set
 #
-# A set is PK, KEK and db: NAME.key (PKCS #8, readable by its owner alone) and NAME.pem, a certificate. db signs images; PK and KEK are what
-# the firmware wants to see above it. Of keys in a token (tools/lib/pkcs11.py) the set has the certificates alone. Debug images have a set of their own: no machine that believes production believes them.
+# A set is PK, KEK and db: NAME.key (PKCS #8, readable only by its owner) and NAME.pem, a certificate. db signs images; the firmware wants
+# PK and KEK above it. For keys in a token (tools/lib/pkcs11.py) the set has only the certificates. Debug images have a set of their own: no
+# machine that trusts production trusts them.
 
 lethe_keys=${XDG_DATA_HOME:-$HOME/.local/share}/lethe
 keys_passphrase= keys_token=
@@ -70,7 +71,7 @@ keys_are_there() {
     for name in PK KEK db; do [ -e "$keys/$name.pem" ] || return 1; done
 }
 
-# A key is in clear nowhere but in memory, unless there is no passphrase.
+# Without a passphrase, a key is stored in clear. Otherwise it is in clear only in memory.
 keys_make() {
     printf '%s\n' "$keys_passphrase" | trixie_keys=$keys trixie_run unshare --mount --propagation private bash -euc '
         folder=$1 name=$2 set=$3

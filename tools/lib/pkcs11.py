@@ -1,12 +1,12 @@
 """Runs a command that signs with keys in a PKCS #11 token: python3 pkcs11.py FOLDER SET URI COMMAND ...
 
-Reads the PIN from the first line of standard input. Run it in a mount namespace of its own: the command finds in /run/lethe-keys, in memory,
-PK, KEK and db, each as NAME.pem, a certificate, and as NAME.key. Such a key is a reference, which OpenSSL follows to the token: the token
-signs, and the private key never leaves it. FOLDER keeps the certificates; one that is missing is made by the token for its key.
+Reads the PIN from the first line of standard input. Run it in a mount namespace of its own: the command finds PK, KEK and db in
+/run/lethe-keys, in memory, each as NAME.pem, a certificate, and as NAME.key. Such a key is a reference, which OpenSSL follows to the token:
+the token signs, and the private key never leaves it. FOLDER keeps the certificates; the token makes a missing certificate for its key.
 
-URI names the token (RFC 7512), and its module with ?module-path=FILE where p11-kit does not know it. The keys are its objects PK, KEK, db.
-The module runs in a process of its own, p11-kit's server, so that it finds its configuration and devices though the command, as mkosi does,
-signs in a sandbox that sees nothing of the machine but /run.
+URI names the token (RFC 7512); if p11-kit does not know the module, ?module-path=FILE names it. The keys are the token's objects PK, KEK
+and db. The module runs in a process of its own, p11-kit's server, so that it finds its configuration and devices even if the command, like
+mkosi, signs in a sandbox that sees only /run of the machine.
 """
 
 import base64
@@ -48,7 +48,7 @@ class Refused(Exception):
 
 
 def parsed(uri):
-    """The URI of the token alone, and its module, if the URI names one."""
+    """Returns the URI of the token alone, and the module, if the URI names one."""
     path, _, query = uri.partition("?")
     attributes = path.removeprefix("pkcs11:").split(";")
     asked = dict(part.partition("=")[::2] for part in query.split("&") if part)
@@ -74,7 +74,7 @@ def element(kind, contents):
 
 
 def reference(uri):
-    """What pkcs11-provider takes for a key: SEQUENCE { VisibleString, UTF8String }."""
+    """Returns what pkcs11-provider takes for a key: SEQUENCE { VisibleString, UTF8String }."""
     der = element(0x30, element(0x1A, b"PKCS#11 Provider URI v1.0") + element(0x0C, uri.encode()))
     return f"-----BEGIN PKCS#11 PROVIDER URI-----\n{base64.encodebytes(der).decode()}-----END PKCS#11 PROVIDER URI-----\n"
 
@@ -84,7 +84,7 @@ def openssl(*arguments, **options):
 
 
 def public_half(*arguments):
-    """A public key as one form of DER, whatever wrote it; nothing when there is none."""
+    """Returns a public key in one form of DER, whatever program wrote it; returns nothing if there is no key."""
     found = openssl(*arguments)
     same = found.returncode == 0 and subprocess.run(["openssl", "pkey", "-pubin", "-pubout", "-outform", "DER"], input=found.stdout,
                                                     env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -92,7 +92,7 @@ def public_half(*arguments):
 
 
 def why_not(token, name):
-    """What the provider's own log says about a key that it did not find. A PIN that is wrong is tried once: three times lock most tokens."""
+    """Explains a key that the provider did not find, by its log. A wrong PIN is tried only once: three attempts lock most tokens."""
     log = DEBUG.read_text(errors="replace") if DEBUG.exists() else ""
     refused = re.search(r"Error (\d+) returned by C_Login", log)
     if refused and int(refused[1]) == CKR_PIN_LOCKED:
@@ -105,7 +105,7 @@ def why_not(token, name):
 
 
 def find_keys(folder, signing_set, token):
-    """Checks all keys before it makes the certificates that are missing, so that a refusal leaves nothing."""
+    """Checks all keys before it makes the missing certificates, so that a refusal leaves nothing behind."""
     missing = []
     for name in NAMES:
         key, certificate = HERE / f"{name}.key", HERE / f"{name}.pem"

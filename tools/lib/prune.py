@@ -1,9 +1,8 @@
-"""Leaves in an image only the programs that lists name, and the libraries that they need: prune.py ROOT LIST...
+"""Keeps in an image only the programs that lists name, and the libraries that they need: prune.py ROOT LIST...
 
-A LIST has one pattern a line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit outside
-/usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays when a program that stays needs it, or when a LIST
-names it (dlopen).
-What is not listed is gone, so a new package brings no program along. Set-user-id bits go, too.
+A LIST has one pattern per line, of paths without the leading slash; '#' starts a comment. Programs are all files with an execute bit
+outside /usr/lib/modules, and scripts without one; libraries are *.so* files. A library stays if a program that stays needs it, or if a LIST
+names it (dlopen). What is not listed is removed, so a new package brings no program along. Set-user-id bits are removed, too.
 """
 
 import fnmatch
@@ -31,7 +30,7 @@ def files():
 
 
 def resolve(path):
-    """The links on the way to a file, and the file itself; links are followed within the root."""
+    """Returns the links on the way to a file, and the file itself; follows links within the root."""
     steps = []
     while True:
         steps.append(path)
@@ -45,7 +44,7 @@ def resolve(path):
 
 
 def needed(paths):
-    """The names of the libraries and interpreters that ELF files ask for."""
+    """Returns the names of the libraries and interpreters that ELF files ask for."""
     text = subprocess.run(["readelf", "-dl", *(root / path for path in paths)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True).stdout
     return set(re.findall(r"\(NEEDED\).*\[(.*)\]", text)) | {os.path.basename(i) for i in re.findall(r"interpreter: (.*)\]", text)}
@@ -90,7 +89,7 @@ programs = 0
 for path in kept:
     status = os.lstat(root / path)
     if stat.S_ISREG(status.st_mode):
-        # Only the loader is a library that the kernel executes.
+        # The loader is the only library that the kernel executes.
         os.chmod(root / path, status.st_mode & (0o666 if is_library(path) and not path.name.startswith("ld-") else 0o777))
         programs += not is_library(path)
 print(f"prune: {programs} programs and {sum(is_library(path) and not (root / path).is_symlink() for path in kept)} libraries stay, "

@@ -1,4 +1,4 @@
-"""Counts the JUnit files of a test run: python3 summary.py FOLDER. Exits 1 when a test failed, or when there was none."""
+"""Counts the results in the JUnit files of a test run: python3 summary.py FOLDER. Exits 1 if a test failed, or if no test passed."""
 
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def outcome(case):
-    """passed, failed or skipped, and why."""
+    """Returns passed, failed or skipped, and why."""
     for kind, name in (("failed", "failure"), ("failed", "error"), ("skipped", "skipped")):
         element = case.find(name)
         if element is not None:

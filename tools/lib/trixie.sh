@@ -1,18 +1,18 @@
 # Sourced by the tools: gives each of them a Debian 13 (trixie) system to work in.
 #
 #   trixie_prepare           installs what is missing; says what it does
-#   trixie_run COMMAND ...   runs a command there; the checkout and the cache have the same paths inside, and for that command alone the
-#                            folder that trixie_keys names, when it is set
+#   trixie_run COMMAND ...   runs a command there. The checkout and the cache have the same paths inside; so has, for that command alone,
+#                            the folder that trixie_keys names, if it is set
 #
-# On trixie that system is the machine itself. Elsewhere it is a root made by mmdebstrap in the user's cache folder, entered by chroot
-# in a mount namespace of its own, so that nothing stays mounted when the command ends.
+# On trixie that system is the machine itself. Elsewhere it is a root in the user's cache folder, made by mmdebstrap. A command enters it by
+# chroot in a mount namespace of its own, so that nothing stays mounted when the command ends.
 
 LETHE_CACHE=${LETHE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lethe}
 trixie_root=$LETHE_CACHE/trixie
 lethe_top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
-lethe_id=$(echo "$lethe_top" | sha256sum | cut -c1-12)  # names what the cache holds of this checkout alone
+lethe_id=$(echo "$lethe_top" | sha256sum | cut -c1-12)  # This id names what the cache holds for this checkout alone.
 lethe_build=$lethe_top/build
-# One compiler cache for all checkouts: the build folder is inside, so that the compiler sees the same paths in each.
+# All checkouts share one compiler cache: the build folder is inside the checkout, so that the compiler sees the same paths in each.
 export CCACHE_DIR=$LETHE_CACHE/ccache CCACHE_BASEDIR=$lethe_top CCACHE_NOHASHDIR=1
 trixie_packages=$(sed 's/#.*//' "$(dirname "${BASH_SOURCE[0]}")/packages" | xargs)
 
@@ -67,7 +67,7 @@ trixie_run() {
     if on_trixie; then "$@"; return; fi
     unshare --mount --propagation slave bash -euc '
         root=$1 top=$2 cache=$3 cwd=$4 keys=$5; shift 5
-        mount --bind "$root" "$root"                     # mkosi wants its root to be a mount point
+        mount --bind "$root" "$root"                     # mkosi requires its root to be a mount point.
         mount -t proc proc "$root/proc"
         mount --rbind /sys "$root/sys"
         mount --rbind /dev "$root/dev"
@@ -76,7 +76,7 @@ trixie_run() {
         mkdir -p "$root$top" "$root$cache"
         mount --bind "$top" "$root$top"
         mount --bind "$cache" "$root$cache"
-        if [ -d "$top/../shared/vectors" ]; then         # conformance data, beside the checkout when it is there
+        if [ -d "$top/../shared/vectors" ]; then         # Conformance data may lie beside the checkout.
             shared=$(realpath -s "$top/../shared")
             mkdir -p "$root$shared"; mount --bind -o ro "$shared" "$root$shared"
         fi
@@ -88,13 +88,13 @@ trixie_run() {
 
 lethe_version() { sed -n "s/^  version: '\(.*\)',/\1/p" "$lethe_top/meson.build"; }
 
-# With this, tests build images of production: the keys that are made for them, where there are none, lie in clear and nobody is asked.
+# With this option tests build production images: any keys made for them are stored in clear, and no passphrase is asked for.
 lethe_keys_for_tests=--no-passphrase
 
-# A later release for tests and demonstrations: the same system with a newer version, in $LETHE_CACHE/image/update.
+# Builds a later release for tests and demonstrations: the same system with a newer version, in $LETHE_CACHE/image/update.
 lethe_build_update() { "$lethe_top/tools/vm" build --profile debug --version "$(lethe_version).1" --out "$LETHE_CACHE/image/update"; }
 
-# Configures and compiles the program, with or without its tests; what is compiled already stays.
+# Configures and compiles the program, with or without its tests. What is already compiled stays.
 lethe_compile() {
     local tests=$1 lock
     exec {lock}>"$LETHE_CACHE/lock-$lethe_id"
@@ -104,7 +104,7 @@ lethe_compile() {
         mkdir -p "$1"
         [ -e "$1/build.ninja" ] || meson setup --prefix=/usr --libdir=lib "-Dtests=$2" "-Dtest_seams=$2" "$1" . >"$log" 2>&1 || { cat "$log"; exit 1; }
         if [ "$2" = true ]; then meson configure "$1" -Dtests=true -Dtest_seams=true; ninja -C "$1"; exit; fi
-        # The folder may have been set up with tests: build what is installed, as the meson.build files have it now.
+        # The folder may have been set up with tests: this builds what is installed, as the meson.build files have it now.
         ninja -C "$1" build.ninja
         ninja -C "$1" $(meson introspect "$1" --installed | jq -r --arg top "$1/" "keys[] | select(startswith(\$top)) | ltrimstr(\$top)")
     ' lethe_compile "$lethe_build" "$tests" >&2

@@ -16,7 +16,7 @@ ROOT = "root.erofs"
 
 @dataclass(frozen=True)
 class Entry:
-    """One member of a cpio archive. `numbers` are the fields of its header besides mode, size and name, as text."""
+    """A member of a cpio archive. `numbers` are the fields of its header besides mode, size and name, as text."""
     path: str
     mode: int
     numbers: tuple
@@ -24,13 +24,13 @@ class Entry:
 
 
 def sections(uki):
-    """The octets of each section by name."""
+    """Returns the bytes of each section by name."""
     return {found.Name.rstrip(b"\0").decode(): uki[found.PointerToRawData:][:min(found.Misc_VirtualSize, found.SizeOfRawData)]
             for found in pefile.PE(data=uki, fast_load=True).sections}
 
 
 def without_signatures(binary):
-    """A PE binary as it was before it was signed: no certificate table, no checksum. A kernel within it keeps its length, in zeros."""
+    """Returns a PE binary as it was before signing: no certificate table, no checksum. A kernel within it keeps its length, in zeros."""
     pe = pefile.PE(data=binary, fast_load=True)
     data, start, _ = _unsigned(binary)
     data = data[:start or None]
@@ -44,7 +44,7 @@ def without_signatures(binary):
 
 
 def archives(initrd):
-    """The cpio archives of an initrd, decompressed, in order."""
+    """Yields the cpio archives of an initrd, decompressed, in order."""
     position = 0
     while (position := _skip_zeros(initrd, position)) < len(initrd):
         if initrd.startswith(ZSTD_MAGIC, position):
@@ -58,7 +58,7 @@ def archives(initrd):
 
 
 def entries(archive):
-    """The members of a newc archive."""
+    """Yields the members of a newc archive."""
     position = 0
     while archive.startswith(CPIO_MAGIC, position):
         header, name, begin, size = _member(archive, position)
@@ -98,7 +98,7 @@ def unpack_root(image, folder):
 
 
 def _unsigned(binary):
-    """A PE binary with an empty place for its signature, and where its certificate table still lies."""
+    """Returns a PE binary with an empty place for its signature, and where its certificate table still lies."""
     pe = pefile.PE(data=binary, fast_load=True)
     table = pe.OPTIONAL_HEADER.DATA_DIRECTORY[pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_SECURITY"]]
     start, size = table.VirtualAddress, table.Size
@@ -119,7 +119,7 @@ def _member(archive, position):
 
 
 def _end(initrd, position):
-    """Where the newc archive that begins here ends."""
+    """Returns where the newc archive ends that begins at `position`."""
     while initrd.startswith(CPIO_MAGIC, position):
         _, name, begin, size = _member(initrd, position)
         position = (begin + size + 3) // 4 * 4 if name != "TRAILER!!!" else begin
