@@ -13,12 +13,12 @@ import threading
 from pathlib import Path
 
 MANAGER = "/org/lethe/Identity1"
-GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # whose EFI variables SecureBoot and SetupMode are
+GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # SecureBoot and SetupMode are EFI variables of this vendor.
 SYSTEMD = "8cf2644b-4b0b-428f-9387-6d876050dc67"
 NOBODY = 65534
-LIMIT = 30  # seconds; no wait is longer
+LIMIT = 30  # No wait is longer than this many seconds.
 
-# The rules of the system bus, as dbus's own system.conf has them, without its socket and its user.
+# These are the rules of the system bus, as dbus's own system.conf has them, without its socket and its user.
 BUS_CONFIG = """<busconfig>
   <type>system</type>
   <listen>unix:path={folder}/bus</listen>
@@ -44,7 +44,7 @@ BUS_CONFIG = """<busconfig>
 
 
 def end(daemon):
-    """SIGTERM, as systemd does; returns the exit status, or None when there is no daemon."""
+    """Ends a daemon with SIGTERM, as systemd does; returns the exit status, or None if no daemon runs."""
     if not daemon:
         return None
     daemon.terminate()
@@ -52,7 +52,7 @@ def end(daemon):
 
 
 def listen(notify, daemon):
-    """As the service manager does, which a daemon may wait for."""
+    """Reads notifications as the service manager does, which a daemon may wait for."""
     notify.settimeout(1)
     while daemon.poll() is None:
         with contextlib.suppress(TimeoutError):
@@ -62,7 +62,7 @@ def listen(notify, daemon):
 
 class Bench:
     def __init__(self, identityd, lethectl, relay, machine, source, stated=None):
-        # meson names them relative to where it runs the test; the programs are started elsewhere.
+        # meson names the programs relative to where it runs the test; they are started elsewhere.
         programs = (Path(path).resolve() for path in (identityd, lethectl, relay, machine))
         self.identityd, self.lethectl_path, self.relay_path, self.machine_path = programs
         self.source = Path(source).resolve()
@@ -102,11 +102,11 @@ class Bench:
     # The machine
 
     def firmware_variable(self, name, vendor, octets):
-        """A file as efivarfs has it: the attributes first."""
+        """Writes a file as efivarfs has it: the attributes come first."""
         (self.firmware / f"{name}-{vendor}").write_bytes(octets)
 
     def secure_boot(self, on, setup_mode):
-        """What the firmware says of it; on, unless a check has it otherwise."""
+        """Sets what the firmware says about Secure Boot: on, unless a check sets it otherwise."""
         for name, value in (("SecureBoot", on), ("SetupMode", setup_mode)):
             self.firmware_variable(name, GLOBAL, bytes([6, 0, 0, 0, value]))
 
@@ -115,7 +115,7 @@ class Bench:
                        env=self.environment)
 
     def another_machine(self):
-        """Takes machine and store away: what comes next is another machine. Files beside them stay, as on a stick."""
+        """Removes machine and store: what follows is another machine. Files beside them stay, as on a stick."""
         self.stop()
         shutil.rmtree(self.store)
         shutil.rmtree(self.runtime)
@@ -125,7 +125,7 @@ class Bench:
         self.runtime.mkdir()
 
     def spawn(self, program, journal, **environment):
-        """Starts a daemon and waits for its READY=1. What it says goes into the journal. It is listened to for as long as it runs."""
+        """Starts a daemon and waits for its READY=1. Writes its messages to the journal, and reads its notifications as long as it runs."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self.folder / f"notify-{journal.name}"
         path.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class Bench:
                                  LETHE_TCTI=f"libtpms:{self.folder / 'tpm'}")
 
     def start_state(self):
-        """The daemon of the state, with a TPM of its own that began as a copy: the one in software serves one process."""
+        """Starts lethe-stated, with a TPM of its own that began as a copy: the software TPM serves only one process."""
         for path in self.folder.glob("tpm*"):
             if not (copy := path.with_name("copy" + path.name)).exists():
                 shutil.copy(path, copy)
@@ -180,12 +180,12 @@ class Bench:
         return self.run([self.lethectl_path, *arguments], user)
 
     def torrc(self, text):
-        """The operator's torrc, for every relay."""
+        """Writes the operator's torrc, for every relay."""
         (self.folder / "credentials").mkdir(exist_ok=True)
         (self.folder / "credentials/torrc").write_text(text)
 
     def relay(self, name):
-        """What tor@NAME.service runs, up to where it would become tor, without a bus. What it tells the service manager is in self.notified."""
+        """Runs the program of tor@NAME.service, without a bus, until it would become tor. self.notified gets what it tells systemd."""
         environment = dict(self.environment, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nonexistent", NOTIFY_SOCKET=str(self.folder / "notify-relay"), LETHE_RUNTIME=str(self.runtime), RUNTIME_DIRECTORY=str(self.folder),
                            CREDENTIALS_DIRECTORY=str(self.folder / "credentials"))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
@@ -204,7 +204,7 @@ class Bench:
 
     @contextlib.contextmanager
     def monitor(self):
-        """Gives a function that returns the next line about a signal of the daemon's; it fails at the time limit."""
+        """Yields a function that returns the next line about a signal of the daemon; the function fails at the time limit."""
         with subprocess.Popen(["dbus-monitor", "--address", self.address, "type='signal',sender='org.lethe.Identity1'"], text=True,
                               stdout=subprocess.PIPE) as process:
             limit = threading.Timer(LIMIT, process.kill)
@@ -215,7 +215,7 @@ class Bench:
                 assert line, "no signal came"
                 return line
             try:
-                while "member=NameLost" not in next_line():  # from here on it hears everything
+                while "member=NameLost" not in next_line():  # From here on the monitor receives everything.
                     pass
                 yield next_line
             finally:
@@ -223,7 +223,7 @@ class Bench:
                 process.kill()
 
     def call(self, path, member, *arguments, user=0, destination="org.lethe.Identity1"):
-        """A method call; returns the reply's text, or raises BusError with the error's name."""
+        """Calls a method; returns the reply's text, or raises BusError with the error's name."""
         interface, name = member.rsplit(".", 1)
         run = self.run(["dbus-send", f"--bus={self.address}", "--print-reply", f"--reply-timeout={LIMIT * 1000}", f"--dest={destination}", path,
                         f"{interface}.{name}", *arguments], user)
@@ -233,7 +233,7 @@ class Bench:
 
 
 def relay(name):
-    """The path of a relay's object."""
+    """Returns the path of a relay's object."""
     return f"{MANAGER}/relay/{name}"
 
 
@@ -245,7 +245,7 @@ class BusError(Exception):
 
 @contextlib.contextmanager
 def refused(name, words=""):
-    """The block must end in this error."""
+    """Asserts that the block ends in this error."""
     try:
         yield
     except BusError as error:

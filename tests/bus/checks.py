@@ -1,4 +1,4 @@
-"""Checks with sentences for names, and what they ask of a bench."""
+"""Runs checks that have sentences for names, and provides what they ask of a bench."""
 
 import os
 import sys

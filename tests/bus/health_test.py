@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""health_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED HEALTH SYSTEMD: lethe-health on a private bus, with the real lethe-identityd
-and what stands for systemd. What it asks tor is tested in tests/relay.
+"""health_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED HEALTH SYSTEMD: tests lethe-health on a private bus, with the real
+lethe-identityd and a double of systemd. tests/relay tests what lethe-health asks tor.
 
-Runs as root, in a mount namespace of its own: firmware, ESP and store are the test's. Prints TAP.
+Runs as root, in a mount namespace of its own: firmware, ESP and store belong to the test. Prints TAP.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def isolate():
 
 
 def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n", secure_boot=1, arguments=()):
-    """Its exit status, and what it says."""
+    """Runs lethe-health; returns its exit status and its messages."""
     credentials = bench.folder / "credentials"
     credentials.mkdir(exist_ok=True)
     (credentials / "lethe.conf").write_text(settings)
@@ -44,7 +44,7 @@ def health(bench, settings="HealthNeeds=identity\nHealthDeadline=1s\n", secure_b
 
 @contextlib.contextmanager
 def systemd(bench, *units):
-    """Gives what says the next job that it is asked for."""
+    """Yields a function that returns the next job that the double is asked for."""
     config = bench.folder / "bus.conf"
     config.write_text(re.sub("<include>.*</include>", '<policy context="default"><allow own="*"/><allow send_destination="*"/></policy>', config.read_text()))
     bench.call("/", "org.freedesktop.DBus.ReloadConfig", destination="org.freedesktop.DBus")
@@ -58,7 +58,7 @@ def systemd(bench, *units):
 
 @contextlib.contextmanager
 def booted(file, tries_on_disk):
-    """The machine as it is after a boot of this file, which the boot loader has counted; its name on the ESP now has these tries."""
+    """Makes the machine as it is after a boot of this file, which the boot loader has counted; its name on the ESP now has these tries."""
     def variable(name, text):
         (EFIVARS / f"{name}-{LOADER}").write_bytes(bytes([6, 0, 0, 0]) + (text + "\0").encode("utf-16-le"))
     variable("StubInfo", "systemd-stub 257")
@@ -79,7 +79,7 @@ def _(bench):
     assert health(bench) == (0, "")
 
 
-@check("it is not when its vault is shut, which is said at once")
+@check("it is not healthy when its vault is shut, and says so at once")
 def _(bench):
     bench.machine("enroll")
     bench.machine("extend", 4)
@@ -89,7 +89,7 @@ def _(bench):
     assert err.count("\n") == 1 and not NOTE.exists(), err
 
 
-@check("it is not without lethe-identityd")
+@check("it is not healthy without lethe-identityd")
 def _(bench):
     status, err = health(bench)
     assert status == 1 and "org.lethe.Identity1 is not running" in err, (status, err)
@@ -115,7 +115,7 @@ def _(bench):
         assert status == 1 and err == "<3>this boot is not healthy: relay b: tor@b.service is activating: tor waits: the clock\n", (status, err)
 
 
-@check("as it comes, it asks the relay's tor, and says where nobody listens")
+@check("by default, it asks the relay's tor, and says where nothing listens")
 def _(bench):
     enrolled(bench, "a")
     with systemd(bench, "tor@a.service=active="):
@@ -154,7 +154,7 @@ def _(bench):
         assert "HealthNeeds=" in NOTE.read_text()
 
 
-@check("where the check itself fails, the boot of a release on trial is ended all the same, and no other")
+@check("if the check itself fails, the boot of a release on trial is ended anyway, and no other boot")
 def _(bench):
     with systemd(bench) as next_job:
         with booted("lethe_2+1-2.efi", ""):
@@ -168,7 +168,7 @@ def _(bench):
     assert status == 2 and "usage" in err, (status, err)
 
 
-@check("one that is healthy, or was marked as good, is left alone")
+@check("a release that is healthy, or was marked as good, is left alone")
 def _(bench):
     with systemd(bench) as next_job:
         with booted("lethe_2+1-2.efi", ""):
@@ -178,7 +178,7 @@ def _(bench):
         with booted("lethe_2+1-2.efi", "+1-2"):
             assert health(bench) == (0, "") and not NOTE.exists()
         bench.stop()
-        with booted("lethe_2+1-2.efi", "+1-2"):  # what it is asked for first now is this
+        with booted("lethe_2+1-2.efi", "+1-2"):  # The first job that it is asked for is now this one.
             assert health(bench)[0] == 1 and next_job() == "reboot.target replace-irreversibly"
             assert NOTE.exists()
 

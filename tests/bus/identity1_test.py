@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""identity1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: org.lethe.Identity1 and lethectl, with the real binaries on a private system bus.
+"""identity1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: tests org.lethe.Identity1 and lethectl, the real binaries on a private bus.
 
 Runs as root, because it plays two users. Prints TAP. Each check has a machine of its own.
 """
@@ -62,7 +62,7 @@ def _(bench):
     assert "<3>" in bench.journal.read_text()
 
 
-@check("everybody may read, and root verify")
+@check("anyone may read, and root may verify")
 def _(bench):
     enrolled(bench, "a")
     for user in (0, NOBODY):
@@ -114,7 +114,7 @@ def _(bench):
 @check("a machine without an id says so to whoever asks for it, and the daemon goes on")
 def _(bench):
     bench.machine("enroll", "a")
-    # What the daemon sees of /etc/machine-id is an empty file; the machine's own stays.
+    # The daemon sees an empty file as /etc/machine-id; the machine's own file stays.
     program = bench.folder / "without-id"
     program.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '[ ! -e /etc/machine-id ] || mount --bind /dev/null /etc/machine-id; exec {bench.identityd}'\n")
     program.chmod(0o755)
@@ -229,7 +229,7 @@ def _(bench):
     assert fingerprints(bench) == known
 
 
-@check("Secure Boot off is said in red, permanently, with what an attacker can do; the vault of an earlier release opens all the same")
+@check("Secure Boot off is reported in red, permanently, with what an attacker can do; the vault of an earlier release opens anyway")
 def _(bench):
     bench.machine("enroll-without-7")
     bench.secure_boot(0, 0)
@@ -248,7 +248,7 @@ def _(bench):
     assert "does not hold PCR 7" in state["insecure"], state
 
 
-@check("with Secure Boot and PCR 7 in the policy nothing is said; an EFI variable that steers systemd is")
+@check("with Secure Boot and PCR 7 in the policy nothing is reported; an EFI variable that steers systemd is")
 def _(bench):
     enrolled(bench)
     bench.start_state()
@@ -272,7 +272,7 @@ def _(bench):
     assert status == 3 and "Vault: not-enrolled" in out and "lethectl enroll" in out, (status, out)
     bench.machine("enroll", "a")
     status, out, err = bench.lethectl("identity", "reload")
-    assert status == 3 and "Vault: open" in out and re.search("[0-9A-F]{40}", out), (status, out, err)  # 3: see the next check
+    assert status == 3 and "Vault: open" in out and re.search("[0-9A-F]{40}", out), (status, out, err)  # See the next check for 3.
 
 
 @check("without lethe-stated the status shows the identities, says that the state is unknown and why, with status 3")
@@ -334,7 +334,7 @@ def _(bench):
     enrolled(bench, "a", "b")
     assert "lethectl identity create c" in refusal("c")
     assert "relay's name" in refusal("../a")
-    assert "torrc" in refusal("a")  # its keys are the sealed ones; there is no torrc
+    assert "torrc" in refusal("a")  # Its keys are the sealed ones, and its torrc is missing.
     bench.torrc("KeyDirectory /tmp\n")
     assert "KeyDirectory" in refusal("a")
     keys = bench.runtime / "keys"

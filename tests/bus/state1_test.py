@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""state1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED: org.lethe.State1 and lethectl, with the real binaries on a private bus.
+"""state1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED: tests org.lethe.State1 and lethectl, the real binaries on a private bus.
 
 Runs as root, because it plays two users. Prints TAP. Each check has a machine of its own.
 """
@@ -18,7 +18,7 @@ SNAPSHOT = "org.lethe.State1.Manager.Snapshot"
 
 
 def state_text(octets_per_second):
-    """What tor writes after two days of this bandwidth."""
+    """Returns the state that tor writes after two days of this bandwidth."""
     def moment(seconds):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
     now = time.time()
@@ -31,7 +31,7 @@ def state_text(octets_per_second):
 
 
 def tor_writes(bench, relay, text):
-    """As tor replaces its state: under another name, then renamed."""
+    """Replaces the state as tor does: writes it under another name, then renames it."""
     folder = bench.instances / relay
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "state.tmp").write_text(text)
@@ -55,7 +55,7 @@ def wait_for(what, condition):
 
 
 def reboot(bench, end=0):
-    """Tor's folders and /run are empty then. The daemon ends with this status."""
+    """Reboots: the daemon ends with this status, then tor's folders and /run are empty."""
     assert bench.stop_state() == end, bench.state_journal.read_text()
     shutil.rmtree(bench.instances)
     shutil.rmtree(bench.state_runtime)
@@ -68,7 +68,7 @@ def started(bench, *relays):
 
 
 def sealed(bench, *relays):
-    """The same, and a snapshot has what each relay's tor has written: 1 MB/s."""
+    """Starts the daemons, and takes a snapshot of what each relay's tor has written: 1 MB/s."""
     started(bench, *relays)
     for relay in relays:
         tor_writes(bench, relay, state_text(1_000_000))
@@ -114,7 +114,7 @@ def _(bench):
     assert relay_shown(bench, "a")["restored_bandwidth"] == 5_000_000
 
 
-@check("a store that was put back is refused, said so, and left as it is, until a person gives it up")
+@check("a store that was put back is refused, reported, and left as it is, until the operator gives it up")
 def _(bench):
     started(bench, "a")
     copies = []
@@ -144,7 +144,7 @@ def _(bench):
     assert relay_shown(bench, "a")["restored_bandwidth"] == 7_000_000
 
 
-@check("the state of a relay that is forgotten leaves both slots, and nobody has to ask for it")
+@check("the state of a relay that is forgotten leaves both slots, without being asked for")
 def _(bench):
     sealed(bench, "a", "b")
     taken = shown(bench)["generation"]
@@ -156,7 +156,7 @@ def _(bench):
     assert relay_shown(bench, "b")["restored_bandwidth"] == 1_000_000
 
 
-@check("a state that is not whole is named and never takes the place of a good one")
+@check("a state that is not whole is named and never replaces a good one")
 def _(bench):
     sealed(bench, "a", "b")
     tor_writes(bench, "a", state_text(2_000_000)[:-40])
@@ -169,7 +169,7 @@ def _(bench):
     assert relay_shown(bench, "b")["restored_bandwidth"] == 2_000_000
 
 
-@check("everybody may read, and only root may take or give up snapshots")
+@check("anyone may read, and only root may take or give up snapshots")
 def _(bench):
     started(bench, "a")
     tor_writes(bench, "a", state_text(1_000_000))

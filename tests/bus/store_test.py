@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""store_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: what lay on the disk before is put back. Runs as root, because it plays two users.
+"""store_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: puts back what lay on the disk before. Runs as root, because it plays two users.
 Prints TAP."""
 
 import os
@@ -96,7 +96,7 @@ def _(bench):
     enrolled(bench, "a")
     bench.stop()
     put_back(bench, {"enrolling.a": b""})
-    os.rename(bench.runtime, bench.folder / "old")  # a boot
+    os.rename(bench.runtime, bench.folder / "old")  # This stands for a boot.
     bench.runtime.mkdir()
     bench.start()
     status, out, _ = bench.lethectl("status")

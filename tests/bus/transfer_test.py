@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""transfer_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: import, export, recovery and forget, as an operator does them.
+"""transfer_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE: imports, exports, recovers and forgets, as an operator does.
 
-The keys that are brought are made by the real tor. Runs as root, because it plays two users. Prints TAP.
+The real tor makes the keys that are brought. Runs as root, because it plays two users. Prints TAP.
 """
 
 import json
@@ -19,7 +19,7 @@ SET_RECOVERY_KEY = "org.lethe.Identity1.Manager.SetRecoveryKey"
 
 
 def running_relay(bench, name="brought"):
-    """The data directory of a relay that runs elsewhere, and its fingerprint."""
+    """Makes the data directory of a relay that runs elsewhere; returns it and the relay's fingerprint."""
     data = bench.folder / name
     tor = ["tor", "--list-fingerprint", "--hush", "--defaults-torrc", "/nonexistent", "--ignore-missing-torrc", "-f", "/nonexistent",
            "--DataDirectory", data, "--ORPort", "9001", "--DisableNetwork", "1", "--PublishServerDescriptor", "0", "--ContactInfo", "none"]

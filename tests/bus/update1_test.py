@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""update1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED UPDATED CALLER: org.lethe.Update1 and lethectl, with the real lethe-updated on
-a private bus; how it finds things, who may change them, and what a release would change. Whole updates are tested in tests/vm.
+"""update1_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED UPDATED CALLER: tests org.lethe.Update1 and lethectl, with the real
+lethe-updated on a private bus: the state that it finds, who may change it, and what a release would change. tests/vm tests whole updates.
 
-Runs as root, because it plays two users, in a mount namespace of its own: the folders of systemd-pcrlock are the test's. Prints TAP.
+Runs as root, because it plays two users, in a mount namespace of its own: the folders of systemd-pcrlock belong to the test. Prints TAP.
 """
 
 import json
@@ -31,7 +31,7 @@ def _(bench):
         assert not machine.asked(), "systemd-pcrlock is asked for nothing"
 
 
-@check("a machine that is not enrolled needs a person; commit has nothing to do there")
+@check("a machine that is not enrolled needs attention; commit has nothing to do there")
 def _(bench):
     with updates(bench, enrolled=False) as machine, unchanged(machine):
         status, shown = machine.shown()
@@ -102,7 +102,7 @@ def _(bench):
         assert status == 4 and "no release is staged" in err, (status, err)
 
 
-@check("a release that is not to be taken is refused in a preview though nobody can tell what a reboot costs")
+@check("a preview refuses a release that must not be taken, even if the cost of a reboot is not known")
 def _(bench):
     with updates(bench) as machine, unchanged(machine):
         for file, words in ((release("2", signer="other"), "release 2"), (release("2"), "nothing is prepared for log")):
@@ -134,7 +134,7 @@ def _(bench):
         assert status == 0 and shown["policy_state"] == "running" and shown["running"]["file"] == "LETHE_1.EFI", shown
 
 
-@check("what runs and is on no ESP is no sign of a machine without releases: nothing is kept, and a person is told")
+@check("an image that runs and is on no ESP is no sign of a machine without releases: nothing is kept, and the operator is told")
 def _(bench):
     with updates(bench) as machine:
         machine.stop()
@@ -196,7 +196,7 @@ def _(bench):
         assert status == 0 and shown["policy_state"] == "running" and shown["running"]["file"] == "lethe_1.efi", shown
 
 
-@check("what is noted of a release that failed is shown, and needs a person")
+@check("the note about a release that failed is shown, and needs attention")
 def _(bench):
     (bench.store / "last-update").write_text("2\nrelay a: no circuit\n")
     with updates(bench) as machine, unchanged(machine):
@@ -218,7 +218,7 @@ def _(bench):
             refuses_file(machine, "Stage", file, "PolicyMismatch", "PCR 4")
 
 
-@check("everybody may read; only root may change anything: others are AccessDenied by the bus")
+@check("anyone may read; only root may change anything: others are AccessDenied by the bus")
 def _(bench):
     with updates(bench) as machine, release("2").open("rb") as file, unchanged(machine):
         assert bench.lethectl("update", "show", user=NOBODY)[0] == 0
@@ -239,7 +239,7 @@ def _(bench):
         for member, (signature, *values) in CALLS.items():
             with refused(DENIED):
                 machine.call(member, signature, *[file if value == "FILE" else value for value in values], user=NOBODY)
-        refuses_file(machine, "Stage", Path("/dev/null").open("rb"), "Corrupt")  # root comes as far as that
+        refuses_file(machine, "Stage", Path("/dev/null").open("rb"), "Corrupt")  # Root's call comes this far.
 
 
 def measured(bench, file, phase="ready"):
@@ -249,7 +249,7 @@ def measured(bench, file, phase="ready"):
 
 
 def logged(bench, file):
-    """What systemd-pcrlock would say of a boot of this file."""
+    """Returns what systemd-pcrlock would say about a boot of this file."""
     events = [{"pcr": event["pcr"], "sha256": event["digest"], "phase": "F"} for event in measured(bench, file)["events"] if event["pcr"] in (4, 11)]
     return {"log": events, "pcrs": [{"pcr": pcr, "hashMatchesEventLog": True, "allEventsMatched": True, "noMissingComponents": True} for pcr in range(24)]}
 
@@ -289,7 +289,7 @@ def _(bench):
         assert status == 4 and "not in the event log (PCR 4)" in err, (status, err)
 
 
-@check("a plan that fails is not made again at once, whoever asks")
+@check("a plan that fails is not made again at once, no matter who asks")
 def _(bench):
     with updates(bench) as machine:
         machine.stop()

@@ -1,4 +1,4 @@
-"""What lethe-updated works on, beside a bench: keys, releases, an ESP, EFI variables, and what stands for systemd-pcrlock."""
+"""Provides what lethe-updated works on, beside a bench: keys, releases, an ESP, EFI variables, and a double of systemd-pcrlock."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 X509 = bytes.fromhex("a159c0a5e494a74a87b5ab155c2bf072")
 MANAGER, OBJECT, ERROR = "org.lethe.Update1.Manager", "/org/lethe/Update1", "org.lethe.Error."
 
-# It notes what it is asked, and says what is prepared for that verb.
+# The double notes what it is asked, and answers what is prepared for that verb.
 PCRLOCK = """#!/bin/sh
 echo "$1" >>{folder}/asked
 cat {folder}/$1 2>/dev/null && exit
@@ -46,7 +46,7 @@ def key(name):
 
 @functools.cache
 def release(version, signer="release", profile="production", image="lethe"):
-    """A UKI with systemd's stub; a stub stands for the kernel as well, which is only hashed."""
+    """Makes a UKI with systemd's stub. A stub also stands for the kernel, which is only hashed."""
     file = Path(SHARED.name) / f"{image}_{version}-{signer}-{profile}.efi"
     quietly("ukify", "build", f"--linux={STUB}", f"--cmdline=quiet lethe.profile={profile}", f"--output={file}", "--uname=6.12",
             f"--os-release=ID=debian\nIMAGE_ID={image}\nIMAGE_VERSION={version}\n",
@@ -77,7 +77,7 @@ class UpdateMachine:
         (self.efivars / f"{name}-{LOADER}").unlink()
 
     def booted(self, file="lethe_1.efi", on_disk=None, image=None):
-        """With Secure Boot, from this UKI on the ESP; its name there now may be another one."""
+        """Makes the machine as booted with Secure Boot, from this UKI on the ESP; its name there may have changed since."""
         images, loaders = self.esp / "EFI/Linux", self.esp / "EFI/systemd"
         images.mkdir(parents=True)
         loaders.mkdir()
@@ -98,14 +98,14 @@ class UpdateMachine:
         (self.pcrlock / verb).write_text(json.dumps(document))
 
     def asked(self):
-        """What systemd-pcrlock was asked since the last time."""
+        """Returns what systemd-pcrlock was asked since the last call."""
         file = self.pcrlock / "asked"
         verbs = file.read_text().split() if file.exists() else []
         file.unlink(missing_ok=True)
         return verbs
 
     def start(self):
-        """With a TPM that began as a copy: the one in software serves one process."""
+        """Starts lethe-updated, with a TPM that began as a copy: the software TPM serves only one process."""
         for path in self.bench.folder.glob("tpm*"):
             (self.bench.folder / f"update{path.name}").write_bytes(path.read_bytes())
         self.journal = self.bench.folder / "journal-updated"
@@ -117,11 +117,11 @@ class UpdateMachine:
         return end(daemon)
 
     def files(self):
-        """All of the ESP and the store, which no refusal may change."""
+        """Returns all files of the ESP and the store, which no refusal may change."""
         return {path: path.read_bytes() if path.is_file() else None for folder in (self.esp, self.bench.store) for path in sorted(folder.rglob("*"))}
 
     def call(self, member, signature="", *values, user=0):
-        """Calls a method; a value that is an open file is handed over. Raises BusError."""
+        """Calls a method, and hands over values that are open files. Raises BusError."""
         descriptors = [value.fileno() for value in values if hasattr(value, "fileno")]
         words = [str(value.fileno()) if hasattr(value, "fileno") else str(value) for value in values]
         arguments = [str(CALLER), "org.lethe.Update1", OBJECT, MANAGER, member, signature, *words]
@@ -134,13 +134,13 @@ class UpdateMachine:
         assert done.returncode == 0, (member, signature, values, done)
 
     def shown(self):
-        """The exit status of `lethectl update show --json`, and what it prints."""
+        """Returns the exit status of `lethectl update show --json`, and what it prints."""
         status, out, err = self.bench.lethectl("update", "show", "--json")
         return status, json.loads(out or err)
 
 
 def isolate():
-    """A mount namespace of its own, in which the folders of systemd-pcrlock are the test's."""
+    """Enters a mount namespace, in which the folders of systemd-pcrlock belong to the test."""
     if os.getuid() != 0:
         return
     os.unshare(os.CLONE_NEWNS)
@@ -150,7 +150,7 @@ def isolate():
 
 @contextlib.contextmanager
 def updates(bench, enrolled=True, **boot):
-    """A machine that has booted release 1 from its ESP, unless `esp` is False."""
+    """Yields a machine that has booted release 1 from its ESP, unless `esp` is False."""
     machine = UpdateMachine(bench)
     if enrolled:
         bench.machine("enroll")
@@ -168,7 +168,7 @@ def updates(bench, enrolled=True, **boot):
 
 @contextlib.contextmanager
 def unchanged(machine):
-    """The block leaves the ESP and the store as they were, and what is shown."""
+    """Asserts that the block leaves the ESP, the store and what is shown as they were."""
     before = machine.files(), machine.shown()
     yield
     assert (machine.files(), machine.shown()) == before, machine.shown()

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""update_ctl_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED DOUBLE: lethectl's part of updates, against a double of org.lethe.Update1.
+"""update_ctl_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED DOUBLE: tests lethectl's part of updates, with a double of Update1.
 
 Runs as root, because it plays two users. Prints TAP. Each check has a bus of its own.
 """
@@ -34,7 +34,7 @@ PROGRESS = [["checks the signature", 10], ["writes the release", 50], ["writes t
 
 
 class Service:
-    """The double on the bench's bus."""
+    """A double of org.lethe.Update1 on the bench's bus."""
 
     def __init__(self, bench):
         self.bench, self.folder = bench, bench.folder / "double"
@@ -65,7 +65,7 @@ def service(bench):
     try:
         yield double
     finally:
-        double.process.kill()  # it may be waiting
+        double.process.kill()  # The double may be waiting.
         double.process.wait(LIMIT)
 
 
@@ -76,7 +76,7 @@ def succeeds(bench, *arguments):
 
 
 def expect_exit(bench, wanted, words, *arguments, user=0):
-    """The command ends in this status, and says these words; with --json the same, and it is JSON."""
+    """Asserts that the command ends in this status and says these words; with --json, it says them in JSON."""
     status, out, err = bench.lethectl("update", *arguments, user=user)
     assert status == wanted and words in err and out == "", (arguments, status, out, err)
     status, out, _ = bench.lethectl("update", *arguments, "--json", user=user)
@@ -84,21 +84,21 @@ def expect_exit(bench, wanted, words, *arguments, user=0):
 
 
 def on_terminal(bench, *arguments):
-    """The command's exit status, what it prints, and what it writes to standard error, which is a terminal."""
+    """Returns the command's exit status, what it prints, and what it writes to standard error, which is a terminal."""
     master, slave = pty.openpty()
     with subprocess.Popen([bench.lethectl_path, *map(str, arguments)], stdout=subprocess.PIPE, stderr=slave, text=True,
                           env=dict(bench.environment, TERM="xterm")) as process:
         os.close(slave)
         out, _ = process.communicate(timeout=LIMIT)
     written = b""
-    with contextlib.suppress(OSError):  # the end of what a terminal says
+    with contextlib.suppress(OSError):  # A terminal's output ends with an error.
         while part := os.read(master, 4096):
             written += part
     os.close(master)
     return process.returncode, out, written.decode()
 
 
-@check("show tells what runs, what is staged and what the policy admits, to everybody")
+@check("show tells anyone what runs, what is staged and what the policy admits")
 def _(bench):
     with service(bench) as double:
         double.plays(STAGED, RebootAt=4102444800)
@@ -111,7 +111,7 @@ def _(bench):
         assert shown["staged"]["tries_left"] == 3 and shown["admitted"] == ["1.2", "2.0"] and shown["reboot_at"] == 4102444800, shown
 
 
-@check("show ends in 3 when a person is needed")
+@check("show ends in 3 when something needs attention")
 def _(bench):
     with service(bench) as double:
         for trouble in ({"PolicyState": "mismatch"}, {"LastFailure": "2.0: tor did not bootstrap"}, {"Reason": "the ESP is full"}):
@@ -152,7 +152,7 @@ def _(bench):
                 expect_exit(bench, status, f"no: {name}; do this next", *arguments)
 
 
-@check("a release that is not there, or none, is refused before the service is asked")
+@check("a file that does not exist, or is not a release, is refused before the service is asked")
 def _(bench):
     with service(bench) as double:
         double.plays(answer="2.0")
@@ -192,7 +192,7 @@ def _(bench):
         expect_exit(bench, 2, "about a FILE", "plan", "--drop", "a")
 
 
-@check("a plan that cannot be made is said so, and leaves show and status alone")
+@check("a plan that cannot be made is reported, and leaves show and status alone")
 def _(bench):
     enrolled(bench)
     bench.start_state()
@@ -245,7 +245,7 @@ def _(bench):
     assert json.loads(bench.lethectl("store", "show", "--json")[1])["earlier_key"]
 
 
-@check("abort and commit do it, are refused when there is nothing, and leave a policy that does not fit to a person")
+@check("abort and commit work, are refused when there is nothing to do, and leave a policy that does not fit to the operator")
 def _(bench):
     with service(bench) as double:
         for command, method, words in (("abort", "Abort", "is gone"), ("commit", "Commit", "is kept")):
@@ -300,7 +300,7 @@ def _(bench):
         image = double.file("u.efi", "the image")
         with subprocess.Popen([bench.lethectl_path, "update", "stage", "--verbose", image], stderr=subprocess.PIPE, text=True, env=bench.environment) as process:
             try:
-                assert select.select([process.stderr], [], [], LIMIT)[0], "no step"  # from here on the call is under way
+                assert select.select([process.stderr], [], [], LIMIT)[0], "no step"  # From here on the call is under way.
                 bench.bus.kill()
                 _, err = process.communicate(timeout=LIMIT)
             finally:
@@ -327,7 +327,7 @@ def _(bench):
         assert not (double.folder / "received").exists()
 
 
-@check("status has a line about updates, needs a person when one failed, and nobody where there is no service")
+@check("status has a line about updates, needs attention when an update failed, and stays quiet without the service")
 def _(bench):
     enrolled(bench)
     bench.start_state()

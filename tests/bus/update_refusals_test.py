@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""update_refusals_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED UPDATED CALLER: what the real lethe-updated refuses of what is handed over
-to it, on a private bus: nothing is written for any of it.
+"""update_refusals_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED UPDATED CALLER: tests what the real lethe-updated refuses when
+files are handed over to it, on a private bus: it writes nothing for any of them.
 
-Runs as root, in a mount namespace of its own: the folders of systemd-pcrlock are the test's. Prints TAP.
+Runs as root, in a mount namespace of its own: the folders of systemd-pcrlock belong to the test. Prints TAP.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def _(bench):
 
 
 def descriptor(stack, path, flags=os.O_RDONLY):
-    """One that is open, as a thing with fileno()."""
+    """Returns an open descriptor, as an object with fileno()."""
     class Open:
         number = os.open(path, flags)
 
@@ -51,7 +51,7 @@ def _(bench):
     with large.open("w") as file:
         file.truncate((256 << 20) + 1)
     bench.machine("enroll")
-    bench.start()  # it is asked for the relays in a preview
+    bench.start()  # A preview asks it for the relays.
     with updates(bench, enrolled=False) as machine, unchanged(machine), contextlib.ExitStack() as stack:
         image, pipe = descriptor(stack, release("2")), descriptor(stack, fifo, os.O_RDONLY | os.O_NONBLOCK)
         for member in ("Stage", "Preview"):
@@ -68,7 +68,7 @@ def _(bench):
 
 
 def changed(file, octet):
-    """A copy of a release in which one octet is another."""
+    """Makes a copy of a release in which one byte is changed."""
     octets = bytearray(file.read_bytes())
     octets[octet] ^= 1
     copy = file.with_suffix(".changed")
