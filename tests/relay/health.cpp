@@ -1,5 +1,5 @@
-// relay-health NEEDS DEADLINE_S BOOTED NAME=FINGERPRINT...: what lethe-health says of real tors, on a machine that booted at that time (in
-// seconds since the epoch), and on which these fingerprints are sealed. What lethe-identityd and systemd would say is taken for good.
+// relay-health NEEDS DEADLINE_S BOOTED NAME=FINGERPRINT...: prints what lethe-health says about real tors, on a machine that booted at that
+// time (in seconds since the epoch), and on which these fingerprints are sealed. It assumes good answers of lethe-identityd and systemd.
 
 #include <print>
 

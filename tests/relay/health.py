@@ -1,4 +1,4 @@
-"""What lethe-health says of real tors: of the relay under Lethe, and of one that has no network at first."""
+"""Checks what lethe-health says about real tors: the relay under Lethe, and a relay that has no network at first."""
 
 import subprocess
 import time
@@ -8,11 +8,11 @@ from rebooting import NAME
 from tor import LIMIT, ask, wait_for
 
 PORT = 9061
-# Where its control port is stands in the torrc alone, which lethe-health reads among the credentials. The socket is for this test.
+# Only the torrc, which lethe-health reads among the credentials, says where the control port is. The socket is for this test.
 TORRC = f"ControlSocket 0\nControlPort {PORT}\n"
 ASLEEP = f"DisableNetwork 1\nControlPort {PORT}\nControlSocket {{folder}}/control\nCookieAuthentication 1\nCookieAuthFile {{folder}}/control.authcookie\n"
-CREDENTIALS = Path("/run/credstore")  # on a tmpfs of the test's own
-# The rights that the unit gives: root's name, and one capability.
+CREDENTIALS = Path("/run/credstore")  # This folder is on a tmpfs of the test.
+# The unit gives these rights: root's name, and one capability.
 AS_UNIT = ["setpriv", "--bounding-set=-all,+dac_override", "--inh-caps=-all", "--no-new-privs"]
 
 
@@ -25,7 +25,7 @@ class Health:
         return subprocess.Popen([*map(str, AS_UNIT), self.program, needs, str(deadline_s), str(int(booted)), *named], stdout=subprocess.PIPE, text=True)
 
     def reason(self, *arguments):
-        """Why the relays are not healthy; empty when they are."""
+        """Returns why the relays are not healthy; empty if they are."""
         return self.end(self.start(*arguments))
 
     @staticmethod
@@ -35,7 +35,7 @@ class Health:
         return out.strip()
 
     def start_asleep(self):
-        """A relay that has no network yet. Returns its fingerprint."""
+        """Starts a relay that has no network yet. Returns its fingerprint."""
         folder = self.asleep = self.network.folder / "asleep"
         tor = self.network.start("asleep", self.network.server(6) + ASLEEP.format(folder=folder))
         CREDENTIALS.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ class Health:
         return wait_for("its control socket", lambda: tor.expect_running() and ask(folder, "GETINFO fingerprint")).split("=")[1].split()[0]
 
     def wake(self, check):
-        """Gives it a network, and waits for a check that has begun before. Returns what that says, and how long it took."""
+        """Gives the relay a network, and waits for a check that has begun before. Returns its message, and how long it took."""
         assert check.poll() is None, "it waits"
         begin = time.monotonic()
         ask(self.asleep, "SETCONF DisableNetwork=0")
@@ -54,7 +54,7 @@ FOREIGN = "0" * 40
 
 
 def check_joined(health, fingerprint, booted):
-    """The relay under Lethe, which is in the network since after `booted`."""
+    """Checks the relay under Lethe, which has joined the network after `booted`."""
     relays = {NAME: fingerprint}
     assert health.reason("consensus", 30, booted, relays) == ""
     reason = health.reason("consensus", 1, time.time() + 3600, relays)
@@ -66,7 +66,7 @@ def check_joined(health, fingerprint, booted):
 
 
 def check_asleep(health):
-    """A relay without a network; returns how long it took to be found healthy once it had one."""
+    """Checks a relay without a network; returns how long it took to be found healthy once it had one."""
     relays = {"asleep": health.start_asleep()}
     reason = health.reason("bootstrap", 1, 0, relays)
     assert reason.startswith("relay asleep: tor has bootstrapped 0 %"), reason

@@ -1,6 +1,6 @@
-"""A Tor network of its own: three directory authorities, an exit and a client, on the loopback of a network namespace.
+"""A private Tor network: three directory authorities, an exit and a client, on the loopback of a network namespace.
 
-No port can be taken there, so they are fixed.
+The ports are fixed, because nothing else can use them there.
 """
 
 import concurrent.futures
@@ -13,7 +13,7 @@ from tor import LIMIT, Tor, wait_for
 
 AUTHORITIES = {"authority1": 1, "authority2": 2, "authority3": 3}
 SOCKS_PORT = 9050
-RATE = 2_000_000  # octets a second that the client takes
+RATE = 2_000_000  # The client takes this many bytes per second.
 
 AUTHORITY = """AuthoritativeDirectory 1
 V3AuthoritativeDirectory 1
@@ -30,7 +30,7 @@ TestingDirAuthVoteGuard *
 TestingDirAuthVoteExit *
 """
 
-# What a consensus says of an exit policy is of public addresses alone; none of them is reached from here.
+# A consensus summarises an exit policy for public addresses only; from here no public address can be reached.
 EXIT = """ExitRelay 1
 ExitPolicy accept *:*
 """
@@ -63,7 +63,7 @@ class Network:
             tor.kill()
 
     def make_authority(self, name):
-        """Makes an authority's keys; returns the line with which everybody knows it."""
+        """Makes an authority's keys; returns the line by which all tors know it."""
         number, data, keys = AUTHORITIES[name], self.folder / name, self.folder / name / "keys"
         keys.mkdir(parents=True, mode=0o700)
         data.chmod(0o700)
@@ -78,7 +78,7 @@ class Network:
         return f"DirAuthority {name} orport=500{number} no-v2 v3ident={identity} 127.0.0.1:700{number} {fingerprint}\n"
 
     def common(self):
-        """What everybody's torrc has in this network."""
+        """Returns what the torrc of each tor in this network has."""
         return ("TestingTorNetwork 1\n" + self.lines + "AssumeReachable 1\nPathsNeededToBuildCircuits 0.67\nServerDNSDetectHijacking 0\n"
                 "ServerDNSTestAddresses\n" + Tor.OWNED)
 
@@ -99,10 +99,10 @@ class Network:
         guards = ",".join(re.findall(r"(\w{40})$", self.lines, re.M))
         return self.start("client", CLIENT.format(port=SOCKS_PORT, rate=RATE, guards=guards, middle=middle))
 
-    # What the first authority has.
+    # The methods below ask the first authority.
 
     def fetch(self, path):
-        """The document, or nothing while there is none."""
+        """Returns the document, or nothing while it does not exist."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:7001/tor/{path}", timeout=LIMIT) as answer:
                 return answer.read().decode()
@@ -116,7 +116,7 @@ class Network:
         wait_for("a consensus with " + ", ".join(names), agreed)
 
     def wait_for_descriptor(self, fingerprint, contact):
-        """The relay's descriptor, as soon as it is the one with this contact."""
+        """Returns the relay's descriptor, as soon as it is the one with this contact."""
         def published():
             descriptor = self.fetch(f"server/fp/{fingerprint}")
             return descriptor if f"\ncontact {contact}\n" in descriptor else None

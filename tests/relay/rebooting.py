@@ -1,4 +1,4 @@
-"""A relay under Lethe on a machine that can be rebooted: its TPM and its store stay, its folders do not."""
+"""A relay under Lethe on a machine that can be rebooted: its TPM and its store stay, and its folders do not."""
 
 import os
 import re
@@ -10,10 +10,10 @@ from bench import NOBODY, Bench
 from tor import Tor, ask, wait_for
 
 NAME = "a"
-ONION_KEY_AGE_S = 29 * 86400  # tor makes new ones after 28 days
-INSTANCES, RUNTIMES = Path("/var/lib/tor-instances"), Path("/run/tor-instances")  # tor@.service's, on a tmpfs of the test's own
+ONION_KEY_AGE_S = 29 * 86400  # tor makes new onion keys after 28 days.
+INSTANCES, RUNTIMES = Path("/var/lib/tor-instances"), Path("/run/tor-instances")  # These are tor@.service's, on a tmpfs of the test.
 
-# As the relay's user, and as in a cgroup of systemd's, which not every machine that builds has.
+# This runs a command as the relay's user, and as in a cgroup of systemd, which not every build machine has.
 AS_UNIT = f'mount --bind "$0" /proc/$$/cgroup && exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups "$@"'
 
 TORRC = """Nickname relay
@@ -30,7 +30,7 @@ class Machine(Bench):
         super().__init__(*programs)
         self.network_lines, self.tor = network_lines, None
         self.instances, self.data, self.tor_runtime = INSTANCES, INSTANCES / NAME, RUNTIMES / NAME
-        # Where the relay's user may execute it.
+        # The relay's user may execute the copy there.
         self.relay_path = shutil.copy(self.relay_path, self.folder / "lethe-relay")
         (self.folder / "cgroup").write_text("0::/\n")
 
@@ -45,7 +45,7 @@ class Machine(Bench):
             self.start_state()
 
     def shut_down(self):
-        """In the order in which systemd does it. Afterwards all that is not the TPM's or the store's is gone."""
+        """Stops everything in systemd's order. Afterwards only the TPM and the store are left."""
         self.stop_relay()
         assert self.stop_state() in (0, None), self.state_journal.read_text()
         assert self.stop() == 0, self.journal.read_text()
@@ -56,7 +56,7 @@ class Machine(Bench):
     # The relay
 
     def start_relay(self, contact):
-        """What tor@a.service does. Its descriptors are known by their contact."""
+        """Does what tor@a.service does. The contact identifies the relay's descriptors."""
         for folder in (self.data, self.tor_runtime):
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, NOBODY, NOBODY)
@@ -74,19 +74,19 @@ class Machine(Bench):
         self.tor = None
 
     def has_finished_day(self):
-        """Whether the next descriptor's extra information has a day's traffic; tor lists no others."""
+        """Returns whether the next descriptor's extra information has a day's traffic; tor lists only such days."""
         described = ask(self.tor_runtime, "GETINFO status/fresh-relay-descs")
         return all(f"\n{what}-history " in described for what in ("read", "write"))
 
     def announce_as(self, contact):
-        """Makes it publish a new descriptor now, instead of within a minute."""
+        """Makes the relay publish a new descriptor now, instead of within a minute."""
         ask(self.tor_runtime, f'SETCONF ContactInfo="{contact}"')
 
     def onion_keys(self):
         return {path.name: path.read_bytes() for path in (self.runtime / "keys" / NAME).glob("secret_onion_key*")}
 
     def age_state(self, day_ends):
-        """Makes the onion keys due, and the day in which tor counts end at that time; what it has counted stays."""
+        """Makes new onion keys due, and makes the day in which tor counts end at that time; what tor has counted stays."""
         def moment(seconds):
             return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
         state = self.data / "state"

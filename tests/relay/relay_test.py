@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""relay_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED HEALTH: a relay under Lethe in a Tor network of its own, over reboots.
+"""relay_test.py IDENTITYD LETHECTL RELAY MACHINE SOURCE STATED HEALTH: tests a relay under Lethe in a private Tor network, over reboots.
 
-It carries a client's traffic until it advertises the bandwidth, and reboots twice: with lethe-stated, and, to compare, without.
+The relay carries a client's traffic until it advertises the bandwidth, and reboots twice: with lethe-stated and, to compare, without it.
 Runs as root, in a network and a mount namespace of its own. Prints TAP.
 """
 
@@ -21,7 +21,7 @@ from rebooting import NAME, Machine
 from tor import observed_bandwidth, wait_for
 from traffic import Fetch, serve
 
-DAY_LEFT_S = 20  # tor's start, a circuit, and more than the ten seconds over which tor measures
+DAY_LEFT_S = 20  # This is enough for tor's start, a circuit, and more than the ten seconds over which tor measures.
 
 
 def say(text):
@@ -33,7 +33,7 @@ def rate(octets):
 
 
 def isolate():
-    """Into namespaces where no port is taken, nothing is reached, and the folders of tor@.service are the test's own."""
+    """Enters namespaces where no port is taken, nothing is reached, and the folders of tor@.service belong to the test."""
     os.unshare(os.CLONE_NEWNET | os.CLONE_NEWNS)
     for command in ("ip link set lo up", "mount --make-rprivate /", "mount -t tmpfs -o mode=755 run /run",
                     "mount -t tmpfs -o mode=755 lib /var/lib"):
@@ -41,7 +41,7 @@ def isolate():
 
 
 class Story:
-    """One relay's, whose chapters follow each other."""
+    """The story of one relay, whose chapters follow each other."""
 
     def __init__(self, network, machine, health):
         self.network, self.machine, self.health = network, machine, health
@@ -51,7 +51,7 @@ class Story:
         say(f"{time.monotonic() - self.begin:.0f} s: {what}")
 
     def join(self):
-        """A new relay joins the network, and the client finds it."""
+        """Lets a new relay join the network, and waits until the client finds it."""
         self.machine.machine("enroll", NAME)
         self.machine.boot()
         self.booted = time.time()
@@ -70,7 +70,7 @@ class Story:
         self.tell(f"a relay is healthy {check_asleep(self.health):.0f} s after it has a network")
 
     def carry(self):
-        """New onion keys, and traffic until tor's day is over; then the descriptor that counts it."""
+        """Waits for new onion keys, for traffic until tor's day is over, and for the descriptor that counts the traffic."""
         self.machine.stop_relay()
         day_ends = time.time() + DAY_LEFT_S
         self.machine.age_state(day_ends)
@@ -83,7 +83,7 @@ class Story:
         self.keys = self.machine.onion_keys()
         self.in_day, fetched = fetch.best_rate(day_ends), fetch.best_rate(time.time())
         self.tell(f"the client has fetched {fetch.octets() / 1e6:.0f} MB, at best {rate(fetched)} over ten seconds: {rate(self.before)} advertised")
-        # Cells and TLS are more than what they carry, and the directory's traffic is counted too.
+        # Cells and TLS are larger than what they carry, and tor also counts the directory's traffic.
         assert 0 < 0.8 * fetched < self.before < 1.5 * fetched, (self.before, fetched)
 
     def reboot(self, contact, state):
@@ -98,7 +98,7 @@ class Story:
         self.after = after = self.reboot("with Lethe's state", state=True)
         shown = json.loads(self.machine.lethectl("state", "show", "--json")[1])["relays"][0]
         assert after >= 0.9 * self.before, (self.before, after)
-        # In a testing network tor advertises the running day, too. Lethe counts as tor does elsewhere.
+        # In a testing network tor also advertises the running day. Lethe counts as tor does elsewhere.
         assert shown["source"] == "snapshot" and shown["restored_bandwidth"] > 0.8 * self.in_day > 0, (shown, self.in_day)
 
     def same_onion_keys(self):
@@ -122,7 +122,7 @@ CHAPTERS = {
     "lethe-health finds it healthy; not with another fingerprint, without a newer consensus, or without a network": Story.be_healthy,
     "it makes new onion keys, and advertises the bandwidth of the traffic that it has carried": Story.carry,
     "after a reboot it advertises at least 90 % of that": Story.reboot_with_lethe,
-    "its onion keys are those of before": Story.same_onion_keys,
+    "its onion keys are the same as before the reboot": Story.same_onion_keys,
     "it carries a client's traffic again": Story.carries_again,
     "without Lethe's state the same reboot leaves less than 10 %, and another onion key": Story.reboot_without_lethe,
 }
@@ -146,7 +146,7 @@ def main():
     if os.getuid() != 0:
         print("1..0 # SKIP needs root")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # of a time limit: nothing is left running
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # A time limit sends this signal: nothing is left running.
     isolate()
     print(f"1..{len(CHAPTERS)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lethe-relay-") as folder, Network(Path(folder) / "network") as network, \

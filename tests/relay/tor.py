@@ -1,4 +1,4 @@
-"""Processes of tor: started, asked over their control sockets, and stopped as systemd stops them."""
+"""Starts processes of tor, asks them over their control sockets, and stops them as systemd does."""
 
 import os
 import re
@@ -7,11 +7,11 @@ import socket
 import subprocess
 import time
 
-LIMIT = 120  # seconds; no wait is longer. An idle machine needs a tenth of it.
+LIMIT = 120  # No wait is longer than this many seconds. An idle machine needs a tenth of them.
 
 
 def wait_for(what, condition):
-    """Returns what the condition gives as soon as that is true. What it asks may not answer yet."""
+    """Returns the result of the condition as soon as it is true. What the condition asks may not answer yet."""
     end = time.monotonic() + LIMIT
     while True:
         try:
@@ -24,7 +24,7 @@ def wait_for(what, condition):
 
 
 class Tor:
-    """One process. It ends with the test, however that ends: tor watches the process that its torrc names."""
+    """One process. It ends with the test, however the test ends: tor watches the process that its torrc names."""
 
     OWNED = f"__OwningControllerProcess {os.getpid()}\n"
 
@@ -38,7 +38,7 @@ class Tor:
         return True
 
     def stop(self):
-        """As the unit's KillSignal= does; tor writes its state. Returns the exit status."""
+        """Stops tor as the unit's KillSignal= does; tor writes its state. Returns the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         return self.process.wait(LIMIT)
@@ -49,7 +49,7 @@ class Tor:
 
 
 def ask(folder, command):
-    """What tor answers on the control socket in this folder to one command, without its status lines."""
+    """Returns tor's answer to one command on the control socket in this folder, without the status lines."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(LIMIT)
         control.connect(str(folder / "control"))
@@ -65,5 +65,5 @@ def ask(folder, command):
 
 
 def observed_bandwidth(descriptor):
-    """The third number of a descriptor's bandwidth line: octets a second that the relay has carried."""
+    """Returns the third number of a descriptor's bandwidth line: bytes per second that the relay has carried."""
     return int(re.search(r"^bandwidth \d+ \d+ (\d+)$", descriptor, re.M)[1])

@@ -11,7 +11,7 @@ SERVER_PORT = 8080
 
 
 def serve():
-    """Listens, and sends to everybody who connects until he hangs up. Its threads end with the process."""
+    """Listens, and sends to each client until the client hangs up. Its threads end with the process."""
     listener = socket.create_server(("127.0.0.1", SERVER_PORT))
 
     def send(connection):
@@ -26,7 +26,7 @@ def serve():
 
 
 def connect():
-    """A stream to the server through tor; OSError while there is no circuit. Source: RFC 1928."""
+    """Returns a stream to the server through tor; raises OSError while there is no circuit. Source: RFC 1928."""
     stream = socket.create_connection(("127.0.0.1", SOCKS_PORT), 20)
     try:
         stream.sendall(b"\x05\x01\x00")
@@ -43,10 +43,10 @@ def connect():
 
 
 class Fetch:
-    """Fetches from its beginning to its end, whatever becomes of a circuit."""
+    """Fetches from the beginning of the block to its end, whatever happens to a circuit."""
 
     def __enter__(self):
-        self.samples = [(time.time(), 0)]  # when, and the octets that had arrived
+        self.samples = [(time.time(), 0)]  # Each sample is a time, and the bytes that had arrived by then.
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -69,7 +69,7 @@ class Fetch:
         return self.samples[-1][1]
 
     def best_rate(self, until, window_s=10):
-        """The octets a second in the best window that was over at that time, which is how tor measures."""
+        """Returns the bytes per second in the best window that was over at that time, which is how tor measures."""
         samples = [sample for sample in self.samples if sample[0] <= until]
         best, first = 0, 0
         for at, octets in samples:
