@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""generator_test.py GENERATOR: which units lethe-generator starts for which credentials and consoles. Prints TAP."""
+"""generator_test.py GENERATOR: tests which units lethe-generator starts for which credentials and consoles. Prints TAP."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ GUID = "78D82DA6-A800-4CCB-97EA-31A9F642A5D1"
 
 
 def loader_partition(text=GUID, attributes=6):
-    """The variable in which the boot loader says what it ran from."""
+    """Returns the variable in which the boot loader says what it ran from."""
     return {"LoaderDevicePartUUID": bytes([attributes, 0, 0, 0]) + f"{text}\0".encode("utf-16-le")}
 
 
@@ -26,8 +26,8 @@ def by_guid(guid=GUID):
 
 
 def run(*credentials, variables=(), loader=None, consoles="", partitions=(), installed=("efi.mount",), obstacles=()):
-    """The links and drop-ins that are made, by path, for these files in the credential store, and what is printed. None stands for no store
-    at all; an obstacle is a file, or a folder in the place of a drop-in, where nothing else can be made then."""
+    """Returns the links and drop-ins that are made, by path, for these files in the credential store, and what is printed. None means that
+    there is no store; an obstacle is a file, or a folder instead of a drop-in, at a path where nothing else can then be made."""
     with tempfile.TemporaryDirectory() as folder:
         store, out, units, block, efivars = (Path(folder) / name for name in ("credstore", "out", "units", "block", "efivars"))
         for path in (out, units, efivars):
@@ -63,7 +63,7 @@ def generate(*credentials, **machine):
 
 
 def goes_on(obstacle, without, **machine):
-    """Whether an obstacle to what is made for the ESP or a console is said in one line, and the relays are started, without these."""
+    """Returns whether one line reports an obstacle to what is made for the ESP or a console, and the relays start without that."""
     expected = {path: content for path, content in generate("lethe.torrc.a", **machine).items() if path not in without}
     made, printed = run("lethe.torrc.a", obstacles=(obstacle,), **machine)
     return made == expected and expected.items() >= units("a").items() and printed.startswith(f"<3>NORMAL/{obstacle}: ") and printed.count("\n") == 1
@@ -82,22 +82,22 @@ ONE = [("vda1", "lethe-esp"), ("vdb1", "other")]
 TWO = [("vda1", "lethe-esp"), ("vdb1", "lethe-esp")]
 checks = {
     "a torrc credential starts its tor, and the daemon waits for its user": lambda: generate("lethe.torrc.a") == units("a"),
-    "two relays do": lambda: generate("lethe.torrc.a", "lethe.torrc.b2") == units("a") | units("b2"),
+    "two torrc credentials start two relays": lambda: generate("lethe.torrc.a", "lethe.torrc.b2") == units("a") | units("b2"),
     "names that no relay can have start nothing, and the others are not affected": lambda: generate(
         "lethe.torrc.A", "lethe.torrc.", "lethe.torrc.a b", "lethe.torrc.a.b", "lethe.torrc.@a", "lethe.torrc." + "x" * 20, "lethe.torrc.c")
         == units("c"),
     "other credentials start nothing": lambda: generate("lethe.other", "torrc.a", "xlethe.torrc.a") == {},
     "no credential store starts nothing": lambda: generate(None) == {},
     "a boot from a disk waits for its ESP": lambda: generate(variables=["StubInfo", "LoaderDevicePartUUID"]) == {},
-    "a boot from the network waits for none": lambda: generate("lethe.torrc.a", variables=["StubInfo"])
+    "a boot from the network does not wait for an ESP": lambda: generate("lethe.torrc.a", variables=["StubInfo"])
         == units("a") | {"efi.mount": "/dev/null", "var-lib-lethe.mount": "/dev/null"},
     "each of the kernel's consoles shows the relays": lambda: generate(consoles="tty0 ttyS0\n") == consoles("tty0", "ttyS0"),
     "an ESP that the kernel knows is not waited for": lambda: generate(partitions=ONE)
         == {"lethe-esp": "/dev/vda1", "efi.mount.d/known.conf": "[Mount]\nWhat=NORMAL/lethe-esp\n"},
-    "of two ESPs none is taken when nobody says which": lambda: generate(partitions=TWO) == {},
+    "neither of two ESPs is taken when nothing says which": lambda: generate(partitions=TWO) == {},
     "of two ESPs the boot loader's is taken": lambda: generate(partitions=TWO, loader=loader_partition()) == by_guid(),
-    "the boot loader's is waited for when the kernel knows none yet": lambda: generate(loader=loader_partition()) == by_guid(),
-    "it is whatever its label is": lambda: generate(partitions=[("vda1", "other")], loader=loader_partition()) == by_guid(),
+    "the boot loader's ESP is waited for when the kernel knows no ESP yet": lambda: generate(loader=loader_partition()) == by_guid(),
+    "the boot loader's ESP is taken whatever its label is": lambda: generate(partitions=[("vda1", "other")], loader=loader_partition()) == by_guid(),
     "an ESP that the kernel knows is taken, whatever the boot loader says": lambda: generate(partitions=ONE, loader=loader_partition())
         == generate(partitions=ONE),
     "an efi.mount that is not the image's is left alone": lambda: all(

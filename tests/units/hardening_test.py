@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""hardening_test.py BUILD PROGRAM...: what compiler and linker put into installed programs against memory errors. Prints TAP.
+"""hardening_test.py BUILD PROGRAM...: tests what compiler and linker put into installed programs against memory errors. Prints TAP.
 
-What leaves its mark in the file is read from the file. What does not is in the commands that compile the programs and the static libraries
-they are linked from: all of the build that is outside tests/.
+It reads from the file what leaves its mark there. For everything else it reads the commands that compile the programs and the static
+libraries they are linked from: all of the build outside tests/.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 BUILD, PROGRAMS = Path(sys.argv[1]), sys.argv[2:]
 NEEDED = ("-fstack-clash-protection", "-ftrivial-auto-var-init=zero", "-D_GLIBCXX_ASSERTIONS", "-D_FORTIFY_SOURCE=3", "-fstack-protector-strong",
           "-fcf-protection")
-# What takes one of them back.
+# These options take one of the protections back.
 UNDONE = re.compile(r"-fno-stack-clash-protection|-ftrivial-auto-var-init=(?!zero$).*|-U ?_GLIBCXX_ASSERTIONS|-U ?_FORTIFY_SOURCE|"
                     r"-fno-stack-protector|-fcf-protection=none")
 
@@ -34,7 +34,7 @@ def not_pie(path):
 
 
 def writable_code(path):
-    """Segments that are writable and executable, and a stack that is executable or not said to be otherwise."""
+    """Returns segments that are writable and executable, and a stack that is executable or not marked otherwise."""
     segments = re.findall(r"(?m)^ +(\w+) +0x\w+ 0x\w+ 0x\w+ 0x\w+ 0x\w+ ([R ][W ][E ])", readelf("-l", path))
     kinds = [kind for kind, _ in segments]
     wrong = [f"{kind} {flags}" for kind, flags in segments if "W" in flags and "E" in flags]
@@ -53,7 +53,7 @@ entries = [dict(entry, words=shlex.split(entry["command"])) for entry in json.lo
 installed = [entry for entry in entries if not entry["output"].startswith("tests/")]
 not_compiled = {name for name in (Path(path).name for path in PROGRAMS) if not any(f"/{name}.p/" in entry["output"] for entry in installed)}
 
-# A program that is installed and not among the arguments would not be looked at.
+# This finds installed programs that are not among the arguments and would escape the test.
 known = json.loads((BUILD / "meson-info/intro-installed.json").read_text())
 left_out = sorted(path for path in known if Path(path).is_file() and Path(path).read_bytes()[:4] == b"\x7fELF"
                   and Path(path).resolve() not in {Path(program).resolve() for program in PROGRAMS})
@@ -67,7 +67,7 @@ for path in PROGRAMS:
                (f"{name} has no writable code, no executable stack, and relocations that become read-only", lambda path=path: writable_code(path))]
 checks += [(f"all that is installed is compiled with {flag}", lambda flag=flag: compiled_without(installed, flag)) for flag in NEEDED]
 checks.append(("no such protection is taken back", lambda: compiled_with_less(installed)))
-# The other side: without it a search that finds nothing would pass.
+# This is the counter-check: without it, a search that finds nothing would pass.
 checks.append(("tests, which are compiled without some of them, are found out", lambda: [] if compiled_with_less(
     [entry for entry in entries if entry not in installed]) else ["no test is compiled with -U_FORTIFY_SOURCE"]))
 print(f"1..{len(checks)}")

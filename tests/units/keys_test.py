@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""keys_test.py SOURCE: the signing keys as tools/lib/keys.sh makes and hands them out, and what tools/lib/enrolment.py writes for a firmware.
+"""keys_test.py SOURCE: tests the signing keys that tools/lib/keys.sh makes and hands out, and what tools/lib/enrolment.py writes for a
+firmware.
 
-Prints TAP. Needs root, for a file system in memory that one command sees; runs on Debian 13, as the tests of the units do.
+Prints TAP. Needs root, for a file system in memory that only one command sees; runs on Debian 13, as the tests of the units do.
 """
 
 import os
@@ -24,7 +25,7 @@ SIGN_AS_MKOSI = """keys_run bash -euc '
 
 
 def shell(folder, script, *arguments, environment={}, stdin=subprocess.DEVNULL):
-    """A script after both libraries, with keys and cache in this folder alone."""
+    """Runs a script after both libraries, with keys and cache only in this folder."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "LETHE_CACHE": str(folder / "cache"),
                    **environment}
     libraries = "set -euo pipefail; . tools/lib/trixie.sh; . tools/lib/keys.sh; "
@@ -55,7 +56,7 @@ class Token:
         return f"pkcs11:token={label or self.label}?module-path={SOFTHSM}"
 
     def shell(self, script, *arguments, pin="right", uri=None):
-        """A script after the preparation of the production keys in the token; its own arguments begin at $1."""
+        """Runs a script after the preparation of the production keys in the token; its own arguments begin at $1."""
         prepare = 'keys_choose production; keys_prepare "$1" "$2"; shift 2; '
         return shell(self.folder, prepare + script, self.folder / pin if pin else "", uri or self.uri(), *arguments,
                      environment={"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf")})
@@ -77,7 +78,7 @@ def refused(run, *says):
 def read_octets(path):
     try:
         return path.read_bytes()
-    except OSError:  # the process has ended
+    except OSError:  # The process has ended.
         return b""
 
 
@@ -161,7 +162,7 @@ class Checks:
                     done(shell(folder, 'keys_choose production; keys_prepare "$1"; keys_run true', folder / "right"))
 
     def options(self):
-        """What tools/image does with them, before it builds anything."""
+        """Checks what tools/image does with the options, before it builds anything."""
         with tempfile.TemporaryDirectory() as name:
             environment = {"PATH": os.environ["PATH"], "HOME": name, "LETHE_CACHE": name + "/cache"}
             both = subprocess.run(["tools/image", "--profile", "production", "--no-passphrase", "--pkcs11", "pkcs11:token=Lethe"], cwd=SOURCE, env=environment,
@@ -211,7 +212,7 @@ class Checks:
             assert made == {path: path.read_bytes() for path in keys.glob("*.pem")}, "the certificates were made twice"
             assert not [path for path in Path("/proc").glob("[0-9]*/environ") if name.encode() in read_octets(path)], "the token's server runs on"
 
-            # The certificates are of these keys: another token is refused, and so are keys in files, of which there are none.
+            # The certificates belong to these keys: another token is refused, and so are keys in files, because those files are missing.
             another = Token(self.folder_in(name, "another"), "Another")
             another.make_key("PK")
             refused(shell(token.folder, 'keys_choose production; keys_prepare "$1" "$2"', token.folder / "right", another.uri(),
@@ -242,7 +243,7 @@ class Checks:
         return made
 
     def verifies(self, signature, message, certificate):
-        """openssl wants the ContentInfo around it that the firmware does not."""
+        """Verifies a signature with openssl, which wants the ContentInfo around it that the firmware does not want."""
         whole = der(0x30, bytes.fromhex("06092a864886f70d010702") + der(0xA0, signature))
         (self.folder / "signature").write_bytes(whole)
         (self.folder / "message").write_bytes(message)
@@ -255,17 +256,17 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         checks = Checks(Path(name))
         all_of_them = {
-            "production and debug have keys of their own, which nobody else can read": checks.made_apart,
+            "production and debug have keys of their own, which only their owner can read": checks.made_apart,
             "the cache gets certificates and no key": checks.cache_has_none,
             "keys are in clear for the command that signs, and gone with it": checks.clear_in_memory_alone,
-            "a passphrase protects them; a wrong one and none are refused": checks.passphrase,
+            "a passphrase protects them; a wrong or missing passphrase is refused": checks.passphrase,
             "new production keys without a passphrase are refused where there is no terminal, and made in clear for tests alone": checks.without_terminal,
             "at a terminal their passphrase is asked for twice; two that do not match, and a short one, make no key": checks.at_terminal,
             "tools/image takes --no-passphrase with no passphrase and no token": checks.options,
             "what the debug key signs does not verify with the production certificate": checks.signs_its_own,
             "the files for the firmware hold the certificates and verify; a changed one does not": checks.enrolment_files,
             "keys in a token sign as mkosi does, and for the firmware; what is handed out is a reference": checks.token_signs,
-            "a wrong PIN, no such token, no such key: each is said, and nothing is made": checks.token_refuses,
+            "a wrong PIN, no such token, no such key: each is reported, and nothing is made": checks.token_refuses,
         }
         print(f"1..{len(all_of_them)}")
         failed = 0
@@ -273,7 +274,7 @@ def main():
             try:
                 check()
                 print(f"ok {number} {sentence}", flush=True)
-            except Exception as error:  # whatever it meets is that check's failure
+            except Exception as error:  # Any exception is a failure of that check.
                 failed += 1
                 print(f"# {error!r}\nnot ok {number} {sentence}", flush=True)
     return 1 if failed else 0

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""manual_test.py SOURCE LETHECTL: the manual is well-formed, names every member of the interfaces and every command. Prints TAP."""
+"""manual_test.py SOURCE LETHECTL: tests that the manual is well-formed, and names every interface member and every command. Prints TAP."""
 
 import re
 import subprocess
@@ -18,14 +18,14 @@ def rendered(name):
 
 
 def members(path):
-    """(name, arguments) of each member of an interface; properties have none."""
+    """Yields (name, arguments) of each member of an interface; properties have no arguments."""
     for member in ElementTree.parse(path).find("interface"):
         if member.tag != "annotation":
             yield member.get("name"), [argument.get("name") for argument in member.findall("arg")]
 
 
 def lint(page):
-    # STYLE: "referenced manual not found" is about the machine that runs this.
+    # The style warning "referenced manual not found" is about the machine that runs this.
     run = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page], capture_output=True, text=True)
     return [line for line in run.stdout.splitlines() if "referenced manual not found" not in line]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""seams_test.py PROGRAM... [--with-seams PROGRAM...]: what is installed takes no place in the machine from its environment, which a second
-command line of systemd's could set; what the tests run does. Prints TAP."""
+"""seams_test.py PROGRAM... [--with-seams PROGRAM...]: tests that installed programs take no place in the machine from their environment,
+which a second command line of systemd could set, and that the programs of the tests do. Prints TAP."""
 
 import os
 import re
@@ -15,7 +15,7 @@ def names_in(program):
 
 
 def relays_from(generator):
-    """The relays for which a generator starts a tor when its environment names a store of credentials with one."""
+    """Returns the relays for which a generator starts a tor when its environment names a store with a torrc credential."""
     with tempfile.TemporaryDirectory() as folder:
         store, out = Path(folder) / "store", Path(folder) / "out"
         store.mkdir()
@@ -31,10 +31,10 @@ installed, seamed = arguments[:split], arguments[split + 1:]
 generators = [next((path for path in paths if Path(path).name == "lethe-generator"), None) for paths in (installed, seamed)]
 checks = [(f"{Path(path).name} as installed has no seam", lambda path=path: not names_in(path), lambda path=path: names_in(path)) for path in installed]
 checks.append(("the installed generator starts nothing that its environment plants", lambda: relays_from(generators[0]) == [], lambda: relays_from(generators[0])))
-# The other side: without it a search that finds nothing would pass.
+# This is the counter-check: without it, a search that finds nothing would pass.
 checks += [(f"{Path(path).name} of the tests has seams", lambda path=path: bool(names_in(path)), lambda path=path: names_in(path)) for path in seamed]
 if generators[1]:
-    checks.append(("the generator of the tests does", lambda: relays_from(generators[1]) == ["tor@planted.service"], lambda: relays_from(generators[1])))
+    checks.append(("the generator of the tests starts that", lambda: relays_from(generators[1]) == ["tor@planted.service"], lambda: relays_from(generators[1])))
 print(f"1..{len(checks)}")
 failed = 0
 for number, (sentence, holds, found) in enumerate(checks, 1):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""units_test.py SOURCE: systemd-analyze verify and security on every unit that Lethe ships, in a tree with systemd's and tor's own units.
+"""units_test.py SOURCE: runs systemd-analyze verify and security on every unit of Lethe, in a tree with systemd's and tor's own units.
 
 Prints TAP; the exposure of each service is in the diagnostics. Offline: needs no running systemd.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 
 SOURCE = Path(sys.argv[1])
 UNITS = Path("usr/lib/systemd/system")
-THRESHOLD = 15  # tenths
-EXPOSED = {"lethe-health.service": 20, "lethe-updated.service": 20}  # as root they reach sockets of other users and ports of this machine
+THRESHOLD = 15  # The thresholds are in tenths.
+EXPOSED = {"lethe-health.service": 20, "lethe-updated.service": 20}  # As root, these reach sockets of other users and ports.
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 
 
 def make_tree(tree):
-    """The host's units and ours, and a stub for every program that ours run. Returns the names of our units."""
+    """Makes a tree with the host's units and ours, and a stub for every program that ours run. Returns the names of our units."""
     shutil.copytree("/" / UNITS, tree / UNITS, symlinks=True)
     names = set()
     for folder in (SOURCE / "units", SOURCE / "mkosi.extra" / UNITS, SOURCE / "mkosi.images/initrd/mkosi.extra" / UNITS):
@@ -68,12 +68,12 @@ def main():
             exposure = "".join(re.findall(r"Overall exposure level for .*", out))
             report(status == 0, f"{name} is exposed {threshold / 10} at most", exposure or out)
 
-        # What analyze does not know: a tor that is somebody else's by now asks nobody on the system bus.
+        # systemd-analyze does not check this: a tor that an attacker has taken over reaches nothing on the system bus.
         text = (tree / UNITS / "tor@.service.d/lethe.conf").read_text()
         hidden = [path for line in re.findall(r"^InaccessiblePaths=(.*)", text, re.M) for path in line.split()]
         report("-/run/dbus" in hidden and "NotifyAccess=main" in text, "tor's units do not see the system bus, and notify systemd", text)
 
-        # The refusals: without them a systemd-analyze that finds nothing would pass.
+        # These are the refusals: without them, a systemd-analyze that finds nothing would pass.
         (tree / UNITS / "broken.service").write_text("[Service]\nExecStart=/nonexistent\nNoSuchOption=yes\n")
         status, out, err = analyze(tree, "verify", "--man=no", "broken.service")
         report(status != 0 and "NoSuchOption" in err and "/nonexistent" in err, "a broken unit is found", "")
