@@ -267,11 +267,6 @@ def inputs_lane(secure_boot, check, machines):
     own_line = sections[".cmdline"].decode().rstrip("\0\n")
     evil_line = own_line + " lethe.evil=1"
     companions = without_tries(path) + ".extra.d"
-    refused("an addon with a command line beside the UKI is refused",
-            lambda: machine.put(f"{companions}/evil.addon.efi", sign(addon("cmdline"))), r"PCRs? .*\b12\b", lambda: started("lethe.evil=1"))
-    boot_next = {f"Boot0099-{GLOBAL}": attacker.load_option(path), f"BootNext-{GLOBAL}": struct.pack("<H", 0x99)}
-    refused("the release itself, started by the firmware without the boot loader, is refused", lambda: keep_in_firmware(machine, boot_next),
-            r"PCRs? .*\b4\b")
 
     def entry(*lines):
         machine.put(ENTRY, "".join(f"{line}\n" for line in ("title evil", "sort-key a", "version 99", *lines)).encode())
@@ -289,6 +284,11 @@ def inputs_lane(secure_boot, check, machines):
         entry(f"efi {path}", f"options @0 {evil_line}")
         machine.put(f"{companions}/evil.raw", b"evil")
 
+    refused("an addon with a command line beside the UKI is refused",
+            lambda: machine.put(f"{companions}/evil.addon.efi", sign(addon("cmdline"))), r"PCRs? .*\b12\b", lambda: started("lethe.evil=1"))
+    boot_next = {f"Boot0099-{GLOBAL}": attacker.load_option(path), f"BootNext-{GLOBAL}": struct.pack("<H", 0x99)}
+    refused("the release itself, started by the firmware without the boot loader, is refused", lambda: keep_in_firmware(machine, boot_next),
+            r"PCRs? .*\b4\b")
     refused("an entry that starts the release's kernel and initrd with another command line is refused", same_kernel, r"PCRs .*\b4\b.*\b12\b",
             lambda: started("lethe.evil=1 lethe.more=1"), ("--smbios", "io.systemd.boot.kernel-cmdline-extra=lethe.more=1"))
     refused("options and a profile for the UKI from an entry, and a system extension beside it, are refused", options_and_extension, r"PCRs .*\b12\b.*\b13\b",
