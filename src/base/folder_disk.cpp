@@ -52,15 +52,18 @@ public:
     }
 
     Result<void> write(const std::string& file, OctetView octets) override {
-        TRY(set_aside(file));
+        const bool is_new = TRY(set_aside(file));
         const Fd fd = TRY(open(file, O_WRONLY | O_CREAT));
+        if (is_new) TRY(sync_names());
+        TRY(shorten(fd.get(), file));
         if (auto written = write_all(fd.get(), octets); !written) return in_context(written.error(), (path_ / file).native());
         return {};
     }
 
     Result<void> sync(const std::string& file) override {
-        const Fd fd = TRY(open(file, O_RDONLY));
-        const int error = fsync(fd.get()) != 0 ? errno : 0;
+        const Fd fd = TRY(open(file, O_RDONLY | O_NONBLOCK));
+        // Not fsync(): a disk that refuses to write the time of the last access would confirm nothing that it has.
+        const int error = fdatasync(fd.get()) != 0 ? errno : 0;
         // So that what is read then comes from the disk; after a failure as well, when Linux takes what it has in memory for written.
         posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
         return error == 0 ? Result<void>() : fail_errno(error, (path_ / file).native());
@@ -86,18 +89,25 @@ public:
     std::string place() const override { return path_.native(); }
 
 private:
-    // What read() refuses, as a folder with that name, must not keep a file from being written: it gets another name.
-    Result<void> set_aside(const std::string& file) {
+    // A folder with that name must not keep a file from being written: it gets another name. Returns whether there was one.
+    Result<bool> set_aside(const std::string& file) {
         struct stat status{};
-        if (fstatat(directory_.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return {};
-        if (S_ISREG(status.st_mode) && static_cast<std::uint64_t>(status.st_size) <= disk_file_limit_octets) return {};
+        if (fstatat(directory_.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(status.st_mode)) return false;
         for (int number = 1;; ++number) {
             const std::string aside = std::format("{}.aside{}", file, number);
-            if (renameat2(directory_.get(), file.c_str(), directory_.get(), aside.c_str(), RENAME_NOREPLACE) == 0) break;
+            if (renameat2(directory_.get(), file.c_str(), directory_.get(), aside.c_str(), RENAME_NOREPLACE) == 0) return true;
             if (errno != EEXIST) return fail_errno(errno, (path_ / file).native());
         }
-        return sync_names();
     }
+
+    // Files never shrink, but for one that read() refuses as too large.
+    Result<void> shorten(int fd, const std::string& file) {
+        struct stat status{};
+        const bool is_large = fstat(fd, &status) == 0 && status.st_size > static_cast<off_t>(disk_file_limit_octets);
+        if (is_large && ftruncate(fd, disk_file_limit_octets) != 0) return fail_errno(errno, (path_ / file).native());
+        return {};
+    }
+
     Result<Fd> open(const std::string& file, int flags) const {
         auto fd = open_file(directory_.get(), file, flags, 0660);
         if (!fd) return in_context(fd.error(), path_.native());

@@ -66,7 +66,10 @@ Octets variable_of(std::string_view text) {
 }
 
 bool is_meant_to_last(const std::filesystem::path& efivars, std::string_view name) {
-    if (name == next_entry) return !read_set_variable(efivars, name).value_or("").empty();
+    if (name == next_entry) {
+        const auto set = read_set_variable(efivars, name);
+        return !set || !set->empty();
+    }
     return std::ranges::contains(left_alone, name);
 }
 

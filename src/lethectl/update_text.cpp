@@ -71,9 +71,10 @@ std::optional<Updates> updates_or_unknown(const Outcome<Updates>& read, bool com
     Updates unknown;
     unknown.policy_state = "unknown";
     if (error_name != timeout) unknown.reason = message;
-    else if (commit_failed) unknown.reason = message + ", and lethe-commit.service has failed: see `systemctl status lethe-updated`";
+    else if (commit_failed)
+        unknown.reason = message + ", and lethe-commit.service has failed: see `systemctl status lethe-commit lethe-updated`";
     else unknown.reason = message + " (an update may be under way)";
-    if (!commit_failed) unknown.error_name = error_name;
+    if (!commit_failed || error_name != timeout) unknown.error_name = error_name;
     return unknown;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pcrlock/json.hpp"
+#include "pcrlock/predicted_release.hpp"
 #include "tpm/policy.hpp"
 #include "vault/slot.hpp"
 
@@ -119,6 +120,12 @@ Result<PolicyFileInForce> repair_policy_file(Tpm& tpm, Store& store, const Polic
         return PolicyFileInForce{std::move(*slot), written ? "" : cannot_write("the encrypted copy of the policy file", written.error())};
     }
     if (slot && slot->json == copy->json) return PolicyFileInForce{std::move(*slot), {}};
+    // The other slot may have the file that comes next, which a disk that then refuses to write would not give back.
+    if (copy && slot && !admits_one_release(slot->policy)) {
+        copy->generation = slot->generation;
+        return PolicyFileInForce{
+            std::move(*copy), "the policy file in the store had been changed; its encrypted copy stands for it until the policy changes"};
+    }
     if (copy) {
         const auto written = write_policy_slot(store, *copy, slot.value_or(*copy));
         copy->generation = written ? *written : slot ? slot->generation : 0;

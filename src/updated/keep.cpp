@@ -152,12 +152,14 @@ Result<void> UpdateService::commit() {
     const auto looked = machine ? look_around(*machine) : missing(machine.error());
     if (!looked) {
         if (machine) status_.reason = looked.error().message;
+        const std::size_t before = failures_.size();
         if (const auto narrowed = insist(); !narrowed) failures_.push_back(narrowed.error().message);
-        if (failures_.empty() && (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled))
+        const bool is_good = failures_.size() == before;
+        if (is_good && (status_.policy == PolicyState::none || status_.policy == PolicyState::not_enrolled))
             return {};  // nothing to be kept
         for (const std::string& failure : failures_)
             if (!status_.reason.contains(failure)) status_.reason += "; " + failure;
-        if (!failures_.empty() && status_.policy == PolicyState::none) status_.policy = PolicyState::unknown;
+        if (!is_good && status_.policy == PolicyState::none) status_.policy = PolicyState::unknown;
         return fail(looked.error().kind, "{}", status_.reason);
     }
     if (status_.running->trial)

@@ -150,6 +150,27 @@ TEST_F(PolicyChanges, ThatWereMadeReadyNeedNoDisk) {
     EXPECT_EQ(in_force(), other);
 }
 
+// Whoever writes the disk changes the file in force, so that it is put back over the one that is ready.
+TEST_F(PolicyChanges, ThatWereMadeReadySurviveDamageToTheFileInForce) {
+    pcrlock.wanted = {{4, {digest_of(4), digest_of(0x14)}}, {11, {digest_of(11), digest_of(0x21), digest_of(0x22)}}};
+    const PolicyFile changed = change().value();
+    const PcrPolicy other{{4, {digest_of(0x14)}}, {11, {digest_of(0x21)}}};
+    ASSERT_TRUE(make_ready(*store, changed, other));
+    std::string json = changed.json;
+    json.replace(json.find(policy_pin_blob), policy_pin_blob.size(), R"("pinPrivate":"AA4=")");
+    medium.write("policy.b", frame_object(policy_id, changed.generation, as_octets(json)));
+    medium.sync("policy.b");
+    steps.clear();
+
+    const auto found = repair_policy_file(tpm, *store, keys);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->file.json, changed.json);
+    EXPECT_EQ(found->file.generation, changed.generation);
+    EXPECT_THAT(found->repaired, HasSubstr("its encrypted copy stands for it"));
+    EXPECT_THAT(steps, IsEmpty());
+    EXPECT_TRUE(find_policy_slot(*store, {other, policy_index_handle, ""}).value());
+}
+
 // What the system remembers of a file is not what the disk has, once the disk has failed to write it.
 TEST_F(PolicyChanges, ThatTheDiskHasNotConfirmedAreNotReady) {
     writes = [](const std::string& what) -> Result<void> {
@@ -292,6 +313,11 @@ TEST(FoldersInTheStore, KeepNoSlotFromBeingWritten) {
     ASSERT_TRUE(written) << written.error().message;
     EXPECT_EQ(store.read_framed(policy_id)->size(), 2U);
     EXPECT_TRUE(std::filesystem::is_directory(folder / "policy.b.aside2" / "full")) << "nothing is lost";
+    std::filesystem::resize_file(folder / "policy.a", disk_file_limit_octets + 1);
+    EXPECT_EQ(store.read_framed(policy_id)->size(), 1U);
+    ASSERT_TRUE(store.write_framed_beside(policy_id, as_octets("three"), 2));
+    EXPECT_EQ(store.read_framed(policy_id)->size(), 2U);
+    EXPECT_EQ(std::filesystem::file_size(folder / "policy.a"), disk_file_limit_octets);
     std::filesystem::create_directories(folder / "policy-copy.a");
     ASSERT_TRUE(store.erase({ObjectKind::policy_copy, ""}));
     EXPECT_FALSE(std::filesystem::exists(folder / "policy-copy.a"));
