@@ -11,20 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dhcp6
+from dhcp6 import HARDWARE_ADDRESS, domain
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools/lib"))
 import vm
 
 ADDRESS, SERVER, NAME_SERVER, TIME_SERVER = "10.0.2.77", "10.0.2.2", "10.0.2.99", "192.0.2.123"
-HARDWARE_ADDRESS = bytes.fromhex("525400000001")
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 MAGIC = bytes.fromhex("63825363")
-
-
-def domain(name):
-    """RFC 1035, section 3.1."""
-    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
-
 
 # Numbers of RFC 2132, and of 3361 (SIP), 3397 (search), 4833 (time zone), 8910 (portal).
 OFFERED = {1: socket.inet_aton("255.255.255.0"), 3: socket.inet_aton(SERVER), 6: socket.inet_aton(NAME_SERVER), 12: b"evil", 15: b"evil.example",
