@@ -285,8 +285,7 @@ Snapshots Anchor::snapshots() const {
 Result<void> Anchor::begin_snapshots() {
     if (!in_tpm_) return snapshots().begin();
     RollbackCounter counter(*tpm_, handles_.snapshots, Secret::copy_of(counter_authorisation_.expose()));
-    if (const auto counted = counter.value_or_new(); !counted && counted.error().kind != ErrorKind::wrong_state)
-        return std::unexpected(counted.error());
+    if (TRY(counter.is_missing())) TRY(counter.value_or_new());
     return {};
 }
 

@@ -9,6 +9,13 @@ Result<std::uint64_t> RollbackCounter::value() {
     return value;
 }
 
+Result<bool> RollbackCounter::is_missing() {
+    const auto found = value();
+    if (found || found.error().kind == ErrorKind::wrong_state) return false;
+    if (found.error().kind == ErrorKind::not_found) return true;
+    return std::unexpected(found.error());
+}
+
 Result<std::uint64_t> RollbackCounter::value_or_new() {
     auto found = value();
     if (found || found.error().kind != ErrorKind::not_found) return found;

@@ -19,6 +19,9 @@ public:
     /// @error wrong_state  it is not this vault's: it was redefined.
     Result<std::uint64_t> value();
 
+    /// Whether there is none. Another vault's is one.
+    Result<bool> is_missing();
+
     /// The value, of a new counter when there was none.
     /// @error wrong_state  as above; or the TPM has no room for one.
     Result<std::uint64_t> value_or_new();

@@ -15,8 +15,7 @@ Result<Snapshots> Snapshots::open(Disk& disk, Tpm& tpm, const VaultKeys& key) {
 }
 
 Result<void> Snapshots::begin() {
-    if (const auto counted = counter_.value(); counted || counted.error().kind == ErrorKind::wrong_state) return {};
-    else if (counted.error().kind != ErrorKind::not_found) return std::unexpected(counted.error());
+    if (!TRY(counter_.is_missing())) return {};
     const SnapshotSlots slots = TRY(read_snapshot_slots(*disk_, key_));
     TRY(counter_.value_or_new());
     if (!has_snapshots(slots)) TRY(write({}));

@@ -29,7 +29,8 @@ const std::vector<TpmFault>& faults() {
         {.name = "NV full",
          .answer = TPM2_RC_NV_SPACE,
          .errors = {wrong_state},
-         .hits = [](std::uint32_t code) { return code == TPM2_CC_NV_DefineSpace || code == TPM2_CC_EvictControl; }},
+         .hits = [](std::uint32_t code) { return code == TPM2_CC_NV_DefineSpace || code == TPM2_CC_EvictControl; },
+         .hits_few = true},
         {.name = "busy once", .answer = TPM2_RC_RETRY},
         {.name = "lost session", .answer = TPM2_RC_REFERENCE_S0, .errors = {tpm_unavailable}, .hits = uses_a_session},
         {.name = "lost handle", .answer = TPM2_RC_HANDLE, .errors = {tpm_unavailable}, .hits = uses_a_session},
@@ -79,7 +80,7 @@ public:
             for (std::size_t i = 0; i < commands_.size(); ++i) {
                 const bool is_new = met.insert(commands_[i]).second && fault.lasts;
                 if (!fault.hits(commands_[i])) continue;
-                if (is_new || takes_all() || random_() % total < sample) run({&fault}, {i});
+                if (is_new || fault.hits_few || takes_all() || random_() % total < sample) run({&fault}, {i});
             }
         }
         std::cout << operation_.name << ": " << commands_.size() << " commands, " << count_ << " faults\n";

@@ -19,6 +19,7 @@ struct TpmFault {
     std::set<ErrorKind> errors{};                                    ///< that may come of it; none: the operation succeeds all the same
     bool lasts = false;                                              ///< from then on, instead of once
     std::function<bool(std::uint32_t command_code)> hits = [](std::uint32_t) { return true; };
+    bool hits_few = false;  ///< so few commands that each of them is failed, and not a sample
 };
 
 /// A machine with a real TPM in software, and what runs on it. One may live at a time.
@@ -77,8 +78,9 @@ struct FaultedOperation {
     std::function<void(FaultMachine&)> expect_done{};
 };
 
-/// Counts the commands of a clean run, then fails them with each fault: every kind of command at least once with some, and of the rest a
-/// sample, or all with LETHE_CUTS=all; LETHE_CUTS_SEED gives the seed. Returns how many faults there were.
+/// Counts the commands of a clean run, then fails them with each fault: every kind of command at least once with some, those that a fault
+/// hits few of always, and of the rest a sample, or all with LETHE_CUTS=all; LETHE_CUTS_SEED gives the seed. Returns how many faults there
+/// were.
 std::size_t fail_everywhere(const FaultedOperation& operation);
 /// The same with one command failed and a later one from which on nothing answers: about so many of these pairs, or all.
 std::size_t fail_in_pairs(const FaultedOperation& operation, std::size_t samples);
